@@ -1,0 +1,25 @@
+"""The equations: gate maps, and the LSTM, GRU and RNN cells built from them."""
+
+from glasscell.cells.cell import Cell, Step, StepBackward, StepGradient
+from glasscell.cells.gates import RELU, SIGMOID, SQUASHES, TANH, GateMap, Squash, Weights
+from glasscell.cells.gru import GRU
+from glasscell.cells.lstm import LSTM, with_peepholes
+from glasscell.cells.rnn import RNN
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RELU",
+    "RNN",
+    "SIGMOID",
+    "SQUASHES",
+    "TANH",
+    "Cell",
+    "GateMap",
+    "Squash",
+    "StepBackward",
+    "StepGradient",
+    "Step",
+    "Weights",
+    "with_peepholes",
+]

@@ -1,0 +1,95 @@
+"""The gate map: v_t -> g_t, the one idea every cell is built from.
+
+A gate reads some of the input x_t, the hidden state h_{t-1} and, through a peephole, the cell
+state; forms one weighted sum per unit; and squashes it:
+
+    g_t = squash(W v_t + b),    v_t = what the gate reads
+
+The weights of all gates of a cell are stacked, gate by gate, in the order in which the cell
+lists its gates; for the LSTM that is PyTorch's `i f g o`, for the GRU `r z n`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Squash:
+    """The non-linearity at the end of a gate map.
+
+    `slope` is the derivative written in terms of the *output* y = apply(v), which is what a
+    record keeps: the backward pass never needs the pre-activation.
+    """
+
+    name: str
+    apply: Callable[[Tensor], Tensor]
+    slope: Callable[[Tensor], Tensor]
+
+    def __reduce__(self):
+        return _squash_named, (self.name,)
+
+
+SIGMOID = Squash("sigmoid", torch.sigmoid, lambda y: y * (1 - y))
+TANH = Squash("tanh", torch.tanh, lambda y: 1 - y * y)
+RELU = Squash("relu", torch.relu, lambda y: (y > 0).to(y.dtype))
+
+SQUASHES = {squash.name: squash for squash in (SIGMOID, TANH, RELU)}
+
+
+def _squash_named(name: str) -> Squash:
+    return SQUASHES[name]
+
+
+@dataclass(frozen=True)
+class GateMap:
+    """What one gate reads and how it squashes. The forget gate is one instance.
+
+    Attributes:
+        name: the public name, a word: "forget_gate".
+        letter: its letter in equations: "f".
+        squash: the non-linearity.
+        reads: what v_t is made of: "x" (x_t), "h" (h_{t-1}), and for a peephole "c_prev"
+            (c_{t-1}) or "c" (c_t).
+        recurrent_gate: the letter of a gate that multiplies the recurrent term U h_{t-1} + b_h
+            before it joins the sum (the GRU's reset gate), or None.
+    """
+
+    name: str
+    letter: str
+    squash: Squash
+    reads: tuple[str, ...] = ("x", "h")
+    recurrent_gate: str | None = None
+
+    @property
+    def peephole(self) -> str | None:
+        """The cell state this gate peeks at, "c_prev" or "c", or None."""
+        return next((v for v in self.reads if v in ("c_prev", "c")), None)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of one cell: one layer in one direction. G gates, K of them with a peephole."""
+
+    W: Tensor  # (G*H, I)  input weights
+    U: Tensor  # (G*H, P)  recurrent weights; P = H without a projection
+    b_x: Tensor | None = None  # (G*H,)  bias of the input term
+    b_h: Tensor | None = None  # (G*H,)  bias of the recurrent term: PyTorch keeps two
+    V: Tensor | None = None  # (P, H)  projection of the hidden state (Sak et al. 2014)
+    p: Tensor | None = None  # (K, H)  peephole weights, one number a unit (Gers et al. 2002)
+
+    def tensors(self) -> tuple[Tensor | None, ...]:
+        return self.W, self.U, self.b_x, self.b_h, self.V, self.p
+
+
+def input_term(x: Tensor, w: Weights, G: int) -> Tensor:
+    """W x_t + b_x for all G gates, (..., I) -> (..., G, H)."""
+    return F.linear(x, w.W, w.b_x).unflatten(-1, (G, -1))
+
+
+def recurrent_term(h: Tensor, w: Weights, G: int) -> Tensor:
+    """U h_{t-1} + b_h for all G gates, (..., P) -> (..., G, H)."""
+    return F.linear(h, w.U, w.b_h).unflatten(-1, (G, -1))

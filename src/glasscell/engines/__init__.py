@@ -1,0 +1,8 @@
+"""How a cell runs over a sequence: engines that share one contract and differ only in speed."""
+
+from glasscell.engines.call import Call, Engine, Record
+from glasscell.engines.packing import Packing
+from glasscell.engines.replay import can_replay, replay
+from glasscell.engines.table import ENGINES, Choice, choose, explain
+
+__all__ = ["ENGINES", "Call", "Choice", "Engine", "Packing", "Record", "can_replay", "choose", "explain", "replay"]

@@ -1,0 +1,85 @@
+"""The torch engine: plain cells through PyTorch's own fused operation (oneDNN, cuDNN, ...).
+
+The operation is a black box that returns hidden states and the last cell state. Where the call
+asks for a record, gates and cell states are replayed from them, after the fact; the outputs are
+the same bits with and without.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from glasscell.cells import GRU, LSTM, RELU, RNN, Cell, Weights
+from glasscell.engines.call import Call, Record
+from glasscell.engines.replay import replay
+from glasscell.engines.transforms import active_transform
+
+RELU_RNN = RNN(replace(RNN().hidden, squash=RELU))
+
+# What PyTorch has a fused operation for, by the definition of the cell: over a sequence, and
+# for one step.
+OPERATIONS: dict[Cell, str] = {
+    LSTM(): "lstm",
+    GRU(): "gru",
+    RNN(): "rnn_tanh",
+    RELU_RNN: "rnn_relu",
+}
+FUSED_STEPS: dict[Cell, str] = {cell: f"{name}_cell" for cell, name in OPERATIONS.items()}
+
+
+class TorchEngine:
+    name = "torch"
+
+    def refuses(self, call: Call) -> str | None:
+        if call.cell not in OPERATIONS:
+            return "PyTorch has no fused operation for this cell"
+        if transform := active_transform(call.tensors()):
+            return f"PyTorch's fused operation does not run under {transform}"
+        return None
+
+    def run(self, call: Call) -> Record:
+        h, h_n, c_n = fused(call)
+        if not call.record:
+            return Record(h=h, h_n=h_n, c_n=c_n)
+        # The last states stay those of the operation: a record changes nothing.
+        return replace(replay(call, h), h_n=h_n, c_n=c_n)
+
+
+def fused(call: Call) -> tuple[Tensor, Tensor, Tensor | None]:
+    """h (N, P), h_n (B, P) and, for an LSTM, c_n (B, H), from PyTorch's operation."""
+    x, h_0, c_0, *_ = call.tensors()
+    w = call.weights
+    assert x is not None
+    assert h_0 is not None
+    packing, reverse = call.packing, call.reverse
+    operation = getattr(torch._VF, OPERATIONS[call.cell])  # type: ignore[attr-defined]
+    initial = h_0[None] if c_0 is None else (h_0[None], c_0[None])  # (1, B, .): one layer
+    weights = [t for t in (w.W, w.U, w.b_x, w.b_h, w.V) if t is not None]
+    # has_biases, num_layers, dropout, train, bidirectional. `train` only makes a GPU keep what
+    # its backward needs; without dropout it changes no value.
+    options = (w.b_x is not None, 1, 0.0, torch.is_grad_enabled(), False)
+
+    if packing.is_dense:
+        x = x.view(packing.T, packing.B, -1)  # (T, B, I)
+        x = x.flip(0) if reverse else x
+        h, *last = operation(x, initial, weights, *options, False)
+        h = (h.flip(0) if reverse else h).flatten(0, 1)
+    else:
+        if reverse:
+            backwards = packing.backwards.to(x.device)
+            x = x.index_select(0, backwards)
+        sizes = torch.tensor(packing.batch_sizes)
+        h, *last = operation(x, sizes, initial, weights, *options)
+        h = h.index_select(0, backwards) if reverse else h
+    return h, last[0][0], last[1][0] if c_0 is not None else None
+
+
+def fused_step(
+    cell: Cell, x: Tensor, h: Tensor, c: Tensor | None, w: Weights
+) -> tuple[Tensor, ...]:
+    """One step of a plain cell through PyTorch's operation: (h,) or (h, c) after it."""
+    operation = getattr(torch._VF, FUSED_STEPS[cell])  # type: ignore[attr-defined]
+    if c is not None:
+        return operation(x, (h, c), w.W, w.U, w.b_x, w.b_h)
+    return (operation(x, h, w.W, w.U, w.b_x, w.b_h),)

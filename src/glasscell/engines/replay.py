@@ -1,0 +1,90 @@
+"""Replay: every gate and state of a run, from its hidden states alone.
+
+Given the outputs h_t of any LSTM, GRU or RNN, even a black box, what goes into its gates is one
+matrix product for all steps at once, W x_t + U h_{t-1} + b; and the cell state follows from the
+gates by an element-wise scan, c_t = f_t * c_{t-1} + i_t * g_t. There is no recurrence to run
+again. Everything stays connected to autograd, through the gates and through the hidden states.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from glasscell.cells import LSTM, Cell
+from glasscell.engines.call import Call, Record
+from glasscell.engines.packing import Packing
+
+
+def can_replay(cell: Cell) -> bool:
+    """Whether the gates of this cell depend on nothing but x_t and h_{t-1}."""
+    return all(gate.peephole is None for gate in cell.gates)
+
+
+def replay(call: Call, h: Tensor) -> Record:
+    """The full record of a call whose hidden states (N, P) some other code has computed.
+
+    Half-precision runs are replayed in float32 and rounded once, as fused kernels do.
+    """
+    exact = torch.promote_types(h.dtype, torch.float32)
+    x, h_0, c_0, *weights = (None if t is None else t.to(exact) for t in call.tensors())
+    w = replace(call.weights, **dict(zip(("W", "U", "b_x", "b_h", "V", "p"), weights, strict=True)))
+    assert x is not None
+    assert h_0 is not None
+
+    h_prev = call.packing.previous(h.to(exact), h_0, call.reverse)
+    with torch.autocast(h.device.type, enabled=False):
+        pre, _ = call.cell.preactivations(x, h_prev, w)  # (N, G, H)
+    gates = call.cell.activate(pre)
+    c = None
+    if isinstance(call.cell, LSTM):
+        assert c_0 is not None
+        i, f, g, _ = gates.unbind(-2)
+        c = Scan.apply(f, i * g, c_0, call.packing, call.reverse).to(h.dtype)
+    return Record(
+        h=h,
+        h_n=call.packing.last(h, call.reverse),
+        c_n=None if c is None else call.packing.last(c, call.reverse),
+        c=c,
+        gates=gates.to(h.dtype),
+        pre=pre.to(h.dtype),
+    )
+
+
+class Scan(torch.autograd.Function):
+    """c_t = f_t * c_{t-1} + u_t over packed tokens, as one node of the autograd graph.
+
+    Its backward is a scan too, in the other direction: what reaches c_t is what the loss puts on
+    it plus f_{t+1} times what reached c_{t+1}.
+    """
+
+    @staticmethod
+    def forward(
+        ctx, f: Tensor, u: Tensor, c_0: Tensor, packing: Packing, reverse: bool
+    ) -> Tensor:
+        c = scan(f, u, c_0, packing, reverse)
+        ctx.save_for_backward(f, c, c_0)
+        ctx.packing, ctx.reverse = packing, reverse
+        return c
+
+    @staticmethod
+    def backward(ctx, dc: Tensor):  # type: ignore[override]
+        f, c, c_0 = ctx.saved_tensors
+        packing, reverse = ctx.packing, ctx.reverse
+        # f of the next step in the recurrence's order; nothing comes back to the last one
+        f_next = packing.previous(f, torch.zeros_like(c_0), not reverse)
+        du = Scan.apply(f_next, dc, torch.zeros_like(c_0), packing, not reverse)
+        c_prev = packing.previous(c, c_0, reverse)
+        dc_0 = packing.last(f * du, not reverse)
+        return du * c_prev, du, dc_0, None, None
+
+
+def scan(f: Tensor, u: Tensor, c_0: Tensor, packing: Packing, reverse: bool) -> Tensor:
+    """(N, H) c_t = f_t * c_{t-1} + u_t; f and u (N, H), c_0 (B, H)."""
+    c = torch.empty_like(u)
+    newest = c_0
+    for rows in packing.steps(reverse):
+        b = rows.stop - rows.start
+        torch.addcmul(u[rows], f[rows], newest[:b], out=c[rows])
+        newest = c[rows] if b >= newest.shape[0] else torch.cat((c[rows], newest[b:]))
+    return c

@@ -1,0 +1,13 @@
+"""Errors for callers: the argument, what was expected, what came."""
+
+
+class InputError(ValueError, RuntimeError):
+    """An argument whose value or shape a layer cannot take.
+
+    Both a `ValueError`, which is what it is, and a `RuntimeError`, which `torch.nn` raises in
+    most of the same places, so that code written for either keeps working.
+    """
+
+
+class EngineError(RuntimeError):
+    """An engine that was asked for by name and cannot run the call."""

@@ -1,0 +1,7 @@
+"""Modules: `LSTM`, `GRU`, `RNN` and their one-step cells, drop-ins for torch.nn."""
+
+from glasscell.nn.cells import GRUCell, LSTMCell, RNNCell
+from glasscell.nn.layers import GRU, LSTM, RNN
+from glasscell.nn.recurrent import LayerRecord, Recurrent
+
+__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "LayerRecord", "RNNCell", "Recurrent"]

@@ -1,0 +1,305 @@
+"""What the LSTM, GRU and RNN layers share: weights, checks, layers and directions, records."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+from torch.utils.hooks import RemovableHandle
+
+from glasscell import ops
+from glasscell.cells import Cell, Weights
+from glasscell.engines import ENGINES, Call, Choice, Record, explain
+from glasscell.errors import InputError
+from glasscell.nn import arguments
+from glasscell.nn.layout import Layout, read_packed, read_padded
+
+Lengths = Tensor | Sequence[int] | None
+States = tuple[Tensor, Tensor | None]  # h (L*D, B, P) and c (L*D, B, H)
+
+
+@dataclass(frozen=True)
+class LayerRecord:
+    """The record of one layer in one direction, with what it takes to read it.
+
+    Attributes:
+        name: "l0", "l0_reverse", "l1", ...
+        call: what was run.
+        record: what came out, in packed tokens.
+        layout: how the caller's sequences lie.
+    """
+
+    name: str
+    call: Call
+    record: Record
+    layout: Layout
+
+
+RecordHook = Callable[["Recurrent", tuple[LayerRecord, ...]], None]
+
+
+class Recurrent(nn.Module):
+    """Stacked recurrent layers over sequences. Use `LSTM`, `GRU` or `RNN`."""
+
+    cell: Cell
+
+    def __init__(
+        self,
+        cell: Cell,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
+        engine: str = "auto",
+    ) -> None:
+        super().__init__()
+        arguments.check_options(
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, proj_size
+        )
+        self.cell = cell
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bias = bias
+        self.batch_first = batch_first
+        self.dropout = float(dropout)
+        self.bidirectional = bidirectional
+        self.proj_size = proj_size
+        self.engine = engine
+        self._record_hooks: OrderedDict[int, RecordHook] = OrderedDict()
+
+        for layer in range(num_layers):
+            for suffix in self._directions:
+                shapes = self._parameter_shapes(layer)
+                for name, shape in shapes.items():
+                    weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+                    self.register_parameter(f"{name}_l{layer}{suffix}", weight)
+        self.reset_parameters()
+
+    # Weights
+
+    @property
+    def _directions(self) -> tuple[str, ...]:
+        return ("", "_reverse") if self.bidirectional else ("",)
+
+    @property
+    def output_size(self) -> int:
+        """P, the size of each direction's hidden state: `proj_size`, or else `hidden_size`."""
+        return self.proj_size or self.hidden_size
+
+    def _parameter_shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
+        """The weights of one layer in one direction, in the order torch.nn creates them."""
+        rows = self.cell.G * self.hidden_size
+        columns = self.input_size if layer == 0 else self.output_size * len(self._directions)
+        shapes = {"weight_ih": (rows, columns), "weight_hh": (rows, self.output_size)}
+        if self.bias:
+            shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+        if self.proj_size:
+            shapes["weight_hr"] = (self.proj_size, self.hidden_size)
+        return shapes
+
+    @property
+    def all_weights(self) -> list[list[nn.Parameter]]:
+        """The weights of each layer and direction, as in torch.nn."""
+        return [
+            [getattr(self, f"{name}_l{layer}{suffix}") for name in self._parameter_shapes(layer)]
+            for layer in range(self.num_layers)
+            for suffix in self._directions
+        ]
+
+    def weights(self, layer: int = 0, reverse: bool = False) -> Weights:
+        """The weights of one layer in one direction, under the letters of the equations."""
+        suffix = "_reverse" if reverse else ""
+
+        def get(name: str) -> Tensor | None:
+            return getattr(self, f"{name}_l{layer}{suffix}", None)
+
+        return Weights(
+            W=getattr(self, f"weight_ih_l{layer}{suffix}"),
+            U=getattr(self, f"weight_hh_l{layer}{suffix}"),
+            b_x=get("bias_ih"),
+            b_h=get("bias_hh"),
+            V=get("weight_hr"),
+        )
+
+    def reset_parameters(self) -> None:
+        """Draws every weight anew from U(-1/sqrt(H), 1/sqrt(H)), in torch.nn's order."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        for weight in self.parameters():
+            nn.init.uniform_(weight, -bound, bound)
+
+    def flatten_parameters(self) -> None:
+        """Does nothing: kept so that code written for torch.nn runs unchanged."""
+
+    # Running
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: Tensor | tuple[Tensor, Tensor] | None = None,
+        *,
+        lengths: Lengths = None,
+    ):
+        if torch.compiler.is_compiling():
+            # A compiler would unroll the recurrence, step by step; it is one operation instead.
+            return _outside_the_graph()(self, input, hx, lengths)
+        return self._forward(input, hx, lengths)
+
+    def _forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: Tensor | tuple[Tensor, Tensor] | None,
+        lengths: Lengths,
+    ):
+        layout, x = self._read_input(input, lengths)
+        h_0, c_0 = self._read_states(hx, layout, x)
+        record = bool(self._record_hooks)
+        records: list[LayerRecord] = []
+        for layer in range(self.num_layers):
+            if layer > 0 and self.dropout:
+                x = F.dropout(x, self.dropout, self.training)
+            for reverse in (False, True)[: len(self._directions)]:
+                call = self._call(layer, reverse, x, layout, h_0, c_0, record)
+                name = f"l{layer}_reverse" if reverse else f"l{layer}"
+                records.append(LayerRecord(name, call, ops.run(call, self.engine), layout))
+            outputs = [each.record.h for each in records[-len(self._directions) :]]
+            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)  # (N, D*P)
+        for hook in list(self._record_hooks.values()):
+            hook(self, tuple(records))
+        return self._write_output(x, input, layout), self._write_states(records, layout)
+
+    def _call(
+        self,
+        layer: int,
+        reverse: bool,
+        x: Tensor,
+        layout: Layout,
+        h_0: Tensor,
+        c_0: Tensor | None,
+        record: bool,
+    ) -> Call:
+        k = layer * len(self._directions) + reverse
+        return Call(
+            cell=self.cell,
+            weights=self.weights(layer, reverse),
+            x=x,
+            packing=layout.packing,
+            h_0=h_0[k],
+            c_0=None if c_0 is None else c_0[k],
+            reverse=reverse,
+            record=record,
+        )
+
+    def _read_input(
+        self, input: Tensor | PackedSequence, lengths: Lengths
+    ) -> tuple[Layout, Tensor]:
+        arguments.check_input(self, input)
+        if isinstance(input, PackedSequence):
+            if lengths is not None:
+                raise InputError("lengths: a PackedSequence already knows its lengths")
+            return read_packed(input, self.batch_first)
+        return read_padded(input, self.batch_first, lengths)
+
+    def _read_states(
+        self, hx: Tensor | tuple[Tensor, Tensor] | None, layout: Layout, x: Tensor
+    ) -> States:
+        """The initial states, longest sequence first: h (L*D, B, P) and c (L*D, B, H)."""
+        LD, B = self.num_layers * len(self._directions), layout.packing.B
+        if hx is None:
+            h_0 = x.new_zeros(LD, B, self.output_size)
+            c_0 = x.new_zeros(LD, B, self.hidden_size) if self.cell.has_cell_state else None
+            return h_0, c_0
+        h_0, c_0 = arguments.check_states(self, hx, layout)
+        if not layout.batched:
+            h_0 = h_0.unsqueeze(1)
+            c_0 = None if c_0 is None else c_0.unsqueeze(1)
+        return layout.sorted_states(h_0), None if c_0 is None else layout.sorted_states(c_0)
+
+    def _write_output(
+        self, tokens: Tensor, input: Tensor | PackedSequence, layout: Layout
+    ) -> Tensor | PackedSequence:
+        if isinstance(input, PackedSequence):
+            return PackedSequence(
+                tokens, input.batch_sizes, input.sorted_indices, input.unsorted_indices
+            )
+        return layout.padded(tokens)
+
+    def _write_states(self, records: list[LayerRecord], layout: Layout):
+        """The last states, in the caller's order."""
+
+        def stacked(states: list[Tensor]) -> Tensor:
+            stack = layout.callers_states(torch.stack(states))
+            return stack if layout.batched else stack.squeeze(1)
+
+        h_n = stacked([each.record.h_n for each in records])
+        if not self.cell.has_cell_state:
+            return h_n
+        return h_n, stacked([each.record.c_n for each in records])  # type: ignore[misc]
+
+    # Looking in
+
+    def register_record_hook(self, hook: RecordHook) -> RemovableHandle:
+        """Calls `hook(module, records)` after every forward with one `LayerRecord` for each layer
+        and direction. While a hook is registered, engines record. `glasscell.trace` is built
+        on this.
+        """
+        handle = RemovableHandle(self._record_hooks)
+        self._record_hooks[handle.id] = hook
+        return handle
+
+    def explain_engine(
+        self,
+        input: Tensor | PackedSequence,
+        hx: Tensor | tuple[Tensor, Tensor] | None = None,
+        *,
+        lengths: Lengths = None,
+    ) -> Choice:
+        """Which engine runs this input, and why. See `glasscell.explain_engine`."""
+        layout, x = self._read_input(input, lengths)
+        h_0, c_0 = self._read_states(hx, layout, x)
+        call = self._call(0, False, x, layout, h_0, c_0, bool(self._record_hooks))
+        return explain(call, self.engine)
+
+    # Being a module
+
+    def __setattr__(self, name: str, value) -> None:
+        if name == "engine" and value != "auto" and value not in ENGINES:
+            known = ", ".join(f'"{engine}"' for engine in ("auto", *ENGINES))
+            raise InputError(f"engine: expected one of {known}, got {value!r}")
+        super().__setattr__(name, value)
+
+    def __getstate__(self) -> dict:
+        # Whoever is watching this layer does not watch its copies.
+        return {**self.__dict__, "_record_hooks": OrderedDict()}
+
+    def extra_repr(self) -> str:
+        text = f"{self.input_size}, {self.hidden_size}"
+        defaults = {
+            "proj_size": 0,
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0.0,
+            "bidirectional": False,
+            "engine": "auto",
+        }
+        for name, default in defaults.items():
+            value = getattr(self, name)
+            if value != default:
+                text += f", {name}={value!r}"
+        return text
+
+
+def _outside_the_graph():
+    """`Recurrent._forward` as one opaque call. Made here: importing the compiler takes seconds."""
+    return torch.compiler.disable(Recurrent._forward)
