@@ -3,9 +3,6 @@
 Arguments have been checked by the layer that made the call; here they are only asserted.
 """
 
-from dataclasses import replace
-
-import torch
 from torch import Tensor
 
 from glasscell.cells import Cell, Weights
@@ -20,11 +17,6 @@ def run(call: Call, engine: str = "auto") -> Record:
         EngineError: the engine asked for cannot run this call.
     """
     _assert_whole(call)
-    device = call.x.device.type
-    if torch.is_autocast_enabled(device):
-        call = _cast(call, torch.get_autocast_dtype(device))
-        with torch.autocast(device, enabled=False):
-            return run(call, engine)
     return choose(call, engine).run(call)
 
 
@@ -34,20 +26,6 @@ def step(cell: Cell, x: Tensor, h: Tensor, c: Tensor | None = None, *, w: Weight
         return fused_step(cell, x, h, c, w)
     after = cell.step(x, h, c, w)
     return (after.h,) if after.c is None else (after.h, after.c)
-
-
-def _cast(call: Call, dtype: torch.dtype) -> Call:
-    """The call in autocast's precision: a recurrence is one operation, and is cast as one."""
-
-    def cast(tensor):
-        is_float = tensor is not None and tensor.is_floating_point() and tensor.dtype != torch.double
-        return tensor.to(dtype) if is_float else tensor
-
-    w = call.weights
-    weights = replace(w, **{name: cast(getattr(w, name)) for name in w.__dataclass_fields__})
-    return replace(
-        call, x=cast(call.x), h_0=cast(call.h_0), c_0=cast(call.c_0), weights=weights
-    )
 
 
 def _assert_whole(call: Call) -> None:

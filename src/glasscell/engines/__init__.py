@@ -5,4 +5,15 @@ from glasscell.engines.packing import Packing
 from glasscell.engines.replay import can_replay, replay
 from glasscell.engines.table import ENGINES, Choice, choose, explain
 
-__all__ = ["ENGINES", "Call", "Choice", "Engine", "Packing", "Record", "can_replay", "choose", "explain", "replay"]
+__all__ = [
+    "ENGINES",
+    "Call",
+    "Choice",
+    "Engine",
+    "Packing",
+    "Record",
+    "can_replay",
+    "choose",
+    "explain",
+    "replay",
+]

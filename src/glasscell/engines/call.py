@@ -1,8 +1,9 @@
 """The engine contract: what an engine is given, and what it gives back."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from glasscell.cells import Cell, Weights
@@ -21,6 +22,21 @@ class Call:
     c_0: Tensor | None = None  # (B, H)  for cells that have a cell state
     reverse: bool = False
     record: bool = False  # whether the caller will read gates and states of every step
+
+    def to(self, dtype: torch.dtype) -> "Call":
+        """The same call with every tensor in another precision."""
+
+        def cast(tensor: Tensor | None) -> Any:
+            return None if tensor is None else tensor.to(dtype)
+
+        w = self.weights
+        return replace(
+            self,
+            weights=Weights(*(cast(tensor) for tensor in w.tensors())),
+            x=cast(self.x),
+            h_0=cast(self.h_0),
+            c_0=cast(self.c_0),
+        )
 
     def tensors(self) -> tuple[Tensor | None, ...]:
         """Everything a gradient may be asked for."""

@@ -22,6 +22,11 @@ class ReferenceEngine:
         return None
 
     def run(self, call: Call) -> Record:
+        device = call.x.device.type
+        if torch.is_autocast_enabled(device):  # a recurrence is one operation, and is cast as one
+            call = call.to(torch.get_autocast_dtype(device))
+            with torch.autocast(device, enabled=False):
+                return self.run(call)
         if active_transform(call.tensors()):
             steps = unrolled(call.cell, call.packing, call.reverse, *call.tensors())
         else:
@@ -185,9 +190,7 @@ def through_time(
     return dx_term @ w.W, dh_back, dc_back, dW, dU, db_x, db_h, dV, dp
 
 
-def _peephole_gradient(
-    cell: Cell, dpre: Tensor, c: Tensor | None, c_prev: Tensor | None
-) -> Tensor:
+def _peephole_gradient(cell: Cell, dpre: Tensor, c: Tensor | None, c_prev: Tensor | None) -> Tensor:
     """(K, H) dL/dp: a peephole's weight multiplies the cell state it reads, unit by unit."""
     states = {"c": c, "c_prev": c_prev}
     dpre = dpre.unflatten(-1, (cell.G, -1))

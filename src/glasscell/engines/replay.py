@@ -6,8 +6,6 @@ gates by an element-wise scan, c_t = f_t * c_{t-1} + i_t * g_t. There is no recu
 again. Everything stays connected to autograd, through the gates and through the hidden states.
 """
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
@@ -24,27 +22,25 @@ def can_replay(cell: Cell) -> bool:
 def replay(call: Call, h: Tensor) -> Record:
     """The full record of a call whose hidden states (N, P) some other code has computed.
 
-    Half-precision runs are replayed in float32 and rounded once, as fused kernels do.
+    A half-precision run is replayed in float32 from its rounded inputs and weights, and rounded
+    once, as fused kernels do.
     """
-    exact = torch.promote_types(h.dtype, torch.float32)
-    x, h_0, c_0, *weights = (None if t is None else t.to(exact) for t in call.tensors())
-    w = replace(call.weights, **dict(zip(("W", "U", "b_x", "b_h", "V", "p"), weights, strict=True)))
-    assert x is not None
-    assert h_0 is not None
-
-    h_prev = call.packing.previous(h.to(exact), h_0, call.reverse)
     with torch.autocast(h.device.type, enabled=False):
-        pre, _ = call.cell.preactivations(x, h_prev, w)  # (N, G, H)
-    gates = call.cell.activate(pre)
-    c = None
-    if isinstance(call.cell, LSTM):
-        assert c_0 is not None
-        i, f, g, _ = gates.unbind(-2)
-        c = Scan.apply(f, i * g, c_0, call.packing, call.reverse).to(h.dtype)
+        exact = call.to(h.dtype).to(torch.promote_types(h.dtype, torch.float32))
+        h_exact = h.to(exact.x.dtype)
+        h_prev = call.packing.previous(h_exact, exact.h_0, call.reverse)
+        pre, _ = call.cell.preactivations(exact.x, h_prev, exact.weights)  # (N, G, H)
+        gates = call.cell.activate(pre)
+        c = None
+        if isinstance(call.cell, LSTM):
+            assert exact.c_0 is not None
+            i, f, g, _ = gates.unbind(-2)
+            c = Scan.apply(f, i * g, exact.c_0, call.packing, call.reverse).to(h.dtype)
+    last = call.packing.last
     return Record(
         h=h,
-        h_n=call.packing.last(h, call.reverse),
-        c_n=None if c is None else call.packing.last(c, call.reverse),
+        h_n=last(h, call.reverse),
+        c_n=None if c is None else last(c, call.reverse),
         c=c,
         gates=gates.to(h.dtype),
         pre=pre.to(h.dtype),
@@ -59,9 +55,7 @@ class Scan(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx, f: Tensor, u: Tensor, c_0: Tensor, packing: Packing, reverse: bool
-    ) -> Tensor:
+    def forward(ctx, f: Tensor, u: Tensor, c_0: Tensor, packing: Packing, reverse: bool) -> Tensor:
         c = scan(f, u, c_0, packing, reverse)
         ctx.save_for_backward(f, c, c_0)
         ctx.packing, ctx.reverse = packing, reverse

@@ -2,6 +2,16 @@
 
 from glasscell.nn.cells import GRUCell, LSTMCell, RNNCell
 from glasscell.nn.layers import GRU, LSTM, RNN
-from glasscell.nn.recurrent import LayerRecord, Recurrent
+from glasscell.nn.recurrent import LayerRecord, Recurrent, explain_engine
 
-__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "LayerRecord", "RNNCell", "Recurrent"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "GRUCell",
+    "LSTMCell",
+    "LayerRecord",
+    "RNNCell",
+    "Recurrent",
+    "explain_engine",
+]

@@ -303,3 +303,19 @@ class Recurrent(nn.Module):
 def _outside_the_graph():
     """`Recurrent._forward` as one opaque call. Made here: importing the compiler takes seconds."""
     return torch.compiler.disable(Recurrent._forward)
+
+
+def explain_engine(layer: Recurrent, input: Tensor | PackedSequence, hx=None, *, lengths=None):
+    """Which engine runs this layer on this input, and why: `print(glasscell.explain_engine(...))`.
+
+    Takes what the layer itself takes and computes nothing. Where an engine was asked for by
+    name, it says whether that one can run.
+
+    Raises:
+        TypeError: layer is not one of Glasscell's.
+        InputError: an input the layer would refuse.
+        EngineError: the engine asked for by name cannot run it.
+    """
+    if not isinstance(layer, Recurrent):
+        raise TypeError(f"layer: expected a glasscell.LSTM, GRU or RNN, got {type(layer).__name__}")
+    return layer.explain_engine(input, hx, lengths=lengths)

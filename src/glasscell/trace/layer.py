@@ -1,0 +1,214 @@
+"""One recurrent layer, seen from inside: every gate, state and pre-activation of every step."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from glasscell.cells import GateMap
+from glasscell.engines import Record
+from glasscell.errors import InputError
+from glasscell.nn.layout import Layout
+from glasscell.nn.recurrent import LayerRecord
+
+
+@dataclass(frozen=True, eq=False)
+class LayerTrace:
+    """What one layer computed in one direction, in one call.
+
+    Read a quantity by its name, `layer.forget_gate` or `layer["forget_gate"]`, and what went into
+    a gate's squash as `layer.pre.forget_gate`. Tensors have the layout of the layer's own output,
+    one direction wide: (T, B, H), (B, T, H) with batch_first, (T, H) for a single sequence; a
+    `PackedSequence` is shown padded. Steps after a sequence's end hold zeros; `tokens` and
+    `sequence` leave them out.
+
+    Attributes:
+        name: where it is in the model: "encoder.l0", "encoder.l0_reverse".
+        kind: "lstm", "gru" or "rnn".
+        gate_maps: the definition of each gate, in the order in which `record` stacks them.
+        record: the packed tensors: h (N, P), c (N, H), gates and pre (N, G, H).
+        layout: how the caller's sequences lie in them.
+        h_0, c_0: (B, P) and (B, H), the states the recurrence started from, longest sequence first.
+        reverse: whether the recurrence ran from each sequence's end. Step t is always about
+            input t, in both directions.
+    """
+
+    name: str
+    kind: str
+    gate_maps: tuple[GateMap, ...]
+    record: Record
+    layout: Layout
+    h_0: Tensor
+    c_0: Tensor | None = None
+    reverse: bool = False
+
+    @classmethod
+    def of(cls, name: str, layer: LayerRecord) -> "LayerTrace":
+        """The view of what a layer recorded."""
+        call = layer.call
+        cell, record = call.cell, layer.record
+        return cls(
+            name, cell.kind, cell.gates, record, layer.layout, call.h_0, call.c_0, call.reverse
+        )
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """What can be read, by name: the gates in order, then the states."""
+        states = ("hidden",) if self.record.c is None else ("cell", "hidden")
+        return tuple(gate.name for gate in self.gate_maps if gate.name not in states) + states
+
+    @property
+    def lengths(self) -> Tensor:
+        """(B,) real steps of each sequence."""
+        return self.layout.lengths
+
+    @property
+    def hidden_size(self) -> int:
+        """H, the number of units."""
+        return self._gates.shape[-1]
+
+    @property
+    def pre(self) -> "Preactivations":
+        """What went into each gate's squash, by the gate's name."""
+        return Preactivations(self)
+
+    @property
+    def initial_hidden(self) -> Tensor:
+        """(B, P) the hidden state the recurrence started from; (P,) for a single sequence."""
+        return self._initial(self.h_0)
+
+    @property
+    def initial_cell(self) -> Tensor:
+        """(B, H) the cell state the recurrence started from; (H,) for a single sequence."""
+        if self.c_0 is None:
+            raise AttributeError(f"{self.name}: a {self.kind} has no cell state")
+        return self._initial(self.c_0)
+
+    def tokens(self, quantity: str) -> Tensor:
+        """(N, H) a quantity at the real steps only, as packed tokens: time-major, longest
+        sequence first. "pre.forget_gate" names a pre-activation.
+        """
+        if quantity == "hidden":
+            return self.record.h
+        if quantity == "cell" and self.record.c is not None:
+            return self.record.c
+        gate = quantity.removeprefix("pre.")
+        stacked = self._gates if gate == quantity else self._pre
+        return stacked[:, self._index(gate)]
+
+    def sequence(self, quantity: str, b: int = 0) -> Tensor:
+        """(T_b, H) a quantity over the real steps of sequence b of the caller's batch."""
+        B = self.layout.packing.B
+        if not -B <= b < B:
+            raise InputError(f"b: expected a sequence of the batch, 0 to {B - 1}, got {b}")
+        padded = self[quantity]
+        if not self.layout.batched:
+            return padded
+        steps = padded[b] if self.layout.batch_first else padded[:, b]
+        return steps[: int(self.lengths[b])]
+
+    def detach(self) -> "LayerTrace":
+        """The same numbers, cut off from autograd."""
+
+        def cut(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor.detach()
+
+        r = self.record
+        record = Record(*(cut(v) for v in (r.h, r.h_n, r.c_n, r.c, r.gates, r.pre)))  # type: ignore[arg-type]
+        return LayerTrace(
+            self.name,
+            self.kind,
+            self.gate_maps,
+            record,
+            self.layout,
+            self.h_0.detach(),
+            cut(self.c_0),
+            self.reverse,
+        )
+
+    def __getitem__(self, quantity: str) -> Tensor:
+        return self.layout.padded(self.tokens(quantity))
+
+    def __getattr__(self, name: str) -> Tensor:
+        if name.startswith("__") or name not in self.quantities:
+            raise AttributeError(f"{name!r}; a layer has {', '.join(self.quantities)}")
+        return self[name]
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self.quantities]
+
+    def __repr__(self) -> str:
+        p = self.layout.packing
+        return f"<{self.name}: {self.kind}, {self.hidden_size} units, {p.T} steps, {p.B} sequences>"
+
+    @property
+    def _gates(self) -> Tensor:
+        assert self.record.gates is not None, "traces are made of whole records"
+        return self.record.gates
+
+    @property
+    def _pre(self) -> Tensor:
+        assert self.record.pre is not None, "traces are made of whole records"
+        return self.record.pre
+
+    def _index(self, gate: str) -> int:
+        names = [gate_map.name for gate_map in self.gate_maps]
+        if gate not in names:
+            known = ", ".join((*self.quantities, *(f"pre.{name}" for name in names)))
+            raise InputError(f"quantity: expected one of {known}; got {gate!r}")
+        return names.index(gate)
+
+    def _initial(self, states: Tensor) -> Tensor:
+        states = self.layout.callers_states(states)
+        return states if self.layout.batched else states.squeeze(0)
+
+
+@dataclass(frozen=True)
+class Preactivations:
+    """A layer's pre-activations, by the names of its gates."""
+
+    layer: LayerTrace
+
+    def __getitem__(self, gate: str) -> Tensor:
+        return self.layer[f"pre.{gate}"]
+
+    def __getattr__(self, gate: str) -> Tensor:
+        names = [gate_map.name for gate_map in self.layer.gate_maps]
+        if gate not in names:
+            raise AttributeError(f"{gate!r}; pre-activations are those of {', '.join(names)}")
+        return self[gate]
+
+    def __dir__(self) -> list[str]:
+        return [gate_map.name for gate_map in self.layer.gate_maps]
+
+
+def joined(calls: list[LayerTrace]) -> LayerTrace:
+    """The calls of a one-step cell, one after the other, as the steps of one sequence batch.
+
+    Raises:
+        InputError: the calls had batches of different sizes.
+    """
+    first = calls[0]
+    sizes = {call.layout.packing.B for call in calls}
+    if len(sizes) > 1:
+        raise InputError(
+            f"{first.name}: its calls had batches of different sizes, {sorted(sizes)}, so they "
+            "are not the steps of one sequence; read them one by one with trace.calls(name)"
+        )
+
+    def column(name: str) -> Tensor | None:
+        pieces = [getattr(call.record, name) for call in calls]
+        return None if pieces[0] is None else torch.cat(pieces)
+
+    last = calls[-1].record
+    record = Record(
+        h=torch.cat([call.record.h for call in calls]),
+        h_n=last.h_n,
+        c_n=last.c_n,
+        c=column("c"),
+        gates=column("gates"),
+        pre=column("pre"),
+    )
+    T, B = len(calls), sizes.pop()
+    layout = Layout(type(first.layout.packing).dense(T, B), batched=first.layout.batched, T=T)
+    return LayerTrace(first.name, first.kind, first.gate_maps, record, layout, first.h_0, first.c_0)

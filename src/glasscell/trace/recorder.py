@@ -1,0 +1,218 @@
+"""`glasscell.trace`: records every recurrent layer of any model while a block runs."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from glasscell.errors import InputError
+from glasscell.nn import LayerRecord, Recurrent
+from glasscell.nn.cells import RecurrentCell
+from glasscell.trace import black_box, storage
+from glasscell.trace.layer import LayerTrace, joined
+from glasscell.trace.table import table
+
+Layer = Recurrent | nn.RNNBase
+OneStep = RecurrentCell | nn.RNNCellBase
+
+
+class UnknownLayer(KeyError):
+    """A name under which a trace holds nothing."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Trace:
+    """The record of a model's recurrent layers while a `with` block runs.
+
+    Layers of Glasscell and of torch.nn alike, wherever they are in the model, one-step cells
+    too. Observing changes nothing: the outputs are the same bits as without. Tensors of a trace
+    are connected to autograd, so a loss may be put on gates and states.
+
+    Args:
+        model: any `nn.Module` with a recurrent layer in it.
+        layers: names, or patterns such as "encoder.*", of the layers to record; all if absent.
+
+    Names: "<module path>.l<k>" with "_reverse" for the second direction, "l<k>" if the model is
+    itself the layer. A one-step cell has its module path ("cell" if it is the model), and its
+    calls are shown as the steps of one sequence.
+
+    Example:
+        >>> with glasscell.trace(model) as trace:
+        ...     model(x)
+        >>> trace["encoder.l0"].forget_gate.shape
+        torch.Size([35, 4, 128])
+
+    Raises:
+        TypeError: model is not an `nn.Module`.
+        InputError: it has no recurrent layer, or none that `layers` names.
+    """
+
+    def __init__(self, model: nn.Module, layers: str | Iterable[str] | None = None) -> None:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
+        self._model = model
+        self._patterns = (layers,) if isinstance(layers, str) else layers and tuple(layers)
+        self._calls: dict[str, list[LayerTrace]] = {}
+        self._one_step: set[str] = set()
+        self._watching: ExitStack | None = None
+        if not any(True for _ in self._watched()):
+            raise InputError(
+                f"model: {type(model).__name__} has no LSTM, GRU or RNN layer in it to trace"
+            )
+
+    # Recording
+
+    def __enter__(self) -> "Trace":
+        if self._watching is not None:
+            raise RuntimeError("this trace is already recording; make another one to nest them")
+        self._calls, self._one_step = {}, set()
+        with ExitStack() as hooks:
+            for path, module in self._watched():
+                for handle in self._watch(path, module):
+                    hooks.callback(handle.remove)
+            self._watching = hooks.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._watching is not None
+        self._watching.close()
+        self._watching = None
+
+    def _watched(self) -> Iterator[tuple[str, Layer | OneStep]]:
+        for path, module in self._model.named_modules():
+            if isinstance(module, (Recurrent, nn.RNNBase, RecurrentCell, nn.RNNCellBase)):
+                yield path.replace("_orig_mod.", ""), module  # torch.compile's wrapper
+
+    def _watch(self, path: str, module: Layer | OneStep) -> list[Any]:
+        """Hooks on one module; each appends to this trace."""
+        if isinstance(module, Recurrent):
+            return [module.register_record_hook(lambda _, records: self._add(path, records))]
+        if isinstance(module, (RecurrentCell, nn.RNNCellBase)):
+
+            def after_step(module: Any, args: tuple, kwargs: dict, output: Any) -> None:
+                input, hx = _arguments(args, kwargs)
+                self._add_step(path, black_box.record_step(module, input, hx, output))
+
+            return [module.register_forward_hook(after_step, with_kwargs=True)]
+
+        states: list[Tensor | None] = []
+
+        def before(module: Any, args: tuple) -> None:
+            states[:] = [black_box.random_state_before(module)]
+
+        def after(module: Any, args: tuple, kwargs: dict, output: Any) -> None:
+            input, hx = _arguments(args, kwargs)
+            self._add(path, black_box.record_layer(module, input, hx, output, states.pop()))
+
+        return [
+            module.register_forward_pre_hook(before),
+            module.register_forward_hook(after, with_kwargs=True),
+        ]
+
+    def _add(self, path: str, records: Iterable[LayerRecord]) -> None:
+        for record in records:
+            name = f"{path}.{record.name}" if path else record.name
+            if self._patterns and not any(fnmatchcase(name, each) for each in self._patterns):
+                continue
+            self._calls.setdefault(name, []).append(LayerTrace.of(name, record))
+
+    def _add_step(self, path: str, record: LayerRecord) -> None:
+        name = path or "cell"
+        if self._patterns and not any(fnmatchcase(name, each) for each in self._patterns):
+            return
+        self._one_step.add(name)
+        self._calls.setdefault(name, []).append(LayerTrace.of(name, record))
+
+    # Reading
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The layers recorded, in the order in which they first ran."""
+        return tuple(self._calls)
+
+    def calls(self, name: str) -> tuple[LayerTrace, ...]:
+        """Every call of a layer, in order.
+
+        Raises:
+            UnknownLayer: nothing was recorded under this name.
+        """
+        if name not in self._calls:
+            known = ", ".join(self.names) or "nothing: the model has not run inside the block"
+            raise UnknownLayer(f"{name!r} is not in this trace; it holds {known}")
+        return tuple(self._calls[name])
+
+    def __getitem__(self, name: str | tuple[str, int]) -> LayerTrace:
+        """`trace["encoder.l0"]`, or `trace["encoder.l0", k]` for call k if there were several.
+
+        Raises:
+            UnknownLayer: nothing was recorded under this name.
+            InputError: the layer ran several times and the call is not said.
+        """
+        if isinstance(name, tuple):
+            name, k = name
+            calls = self.calls(name)
+            if not -len(calls) <= k < len(calls):
+                raise InputError(f"{name!r} ran {len(calls)} times; there is no call {k}")
+            return calls[k]
+        calls = self.calls(name)
+        if name in self._one_step:
+            return joined(list(calls))
+        if len(calls) > 1:
+            raise InputError(
+                f"{name!r} ran {len(calls)} times inside the block; say which call, "
+                f'trace["{name}", 0] to trace["{name}", {len(calls) - 1}], or take trace.calls(...)'
+            )
+        return calls[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._calls)
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._calls
+
+    def items(self) -> Iterator[tuple[str, LayerTrace]]:
+        """(name, layer) for every layer; for one that ran several times, every call."""
+        for name in self.names:
+            layers = [self[name]] if name in self._one_step else self.calls(name)
+            yield from ((name, layer) for layer in layers)
+
+    def __str__(self) -> str:
+        return table(self.items())
+
+    def __repr__(self) -> str:
+        return f"<Trace of {', '.join(self.names) or 'nothing yet'}>"
+
+    # Keeping
+
+    def save(self, path: str | Path) -> None:
+        """Writes the trace to a safetensors file, whole or not at all."""
+        storage.save(self.items(), path)
+
+
+def load_trace(path: str | Path) -> Trace:
+    """A trace from the file that `Trace.save` wrote. Nothing is unpickled.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: the file is not a trace.
+    """
+    trace = Trace.__new__(Trace)
+    trace._model, trace._patterns, trace._watching = nn.Module(), None, None
+    trace._calls, trace._one_step = {}, set()
+    for layer in storage.load(path):
+        trace._calls.setdefault(layer.name, []).append(layer)
+    return trace
+
+
+def _arguments(args: tuple, kwargs: dict) -> tuple[Any, Any]:
+    """input and hx of a forward call, however they were passed."""
+    given = dict(zip(("input", "hx"), args, strict=False)) | kwargs
+    return given["input"], given.get("hx")

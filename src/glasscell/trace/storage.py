@@ -1,0 +1,101 @@
+"""Traces on disk: one safetensors file, tensors in packed tokens, names and layouts as JSON."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from glasscell.cells import SQUASHES, GateMap
+from glasscell.engines import Packing, Record
+from glasscell.errors import InputError
+from glasscell.nn.layout import Layout
+from glasscell.trace.layer import LayerTrace
+
+FORMAT = "glasscell trace 1"
+
+
+def save(items: Iterable[tuple[str, LayerTrace]], path: str | Path) -> None:
+    tensors: dict[str, Tensor] = {}
+    layers: list[dict[str, Any]] = []
+    for k, (name, layer) in enumerate(items):
+        layout = layer.layout
+        parts = {**vars(layer.record), "h_0": layer.h_0, "c_0": layer.c_0, "order": layout.order}
+        tensors |= {
+            f"{k}/{part}": tensor.detach().cpu().contiguous().clone()
+            for part, tensor in parts.items()
+            if tensor is not None
+        }
+        layers.append(
+            {
+                "name": name,
+                "kind": layer.kind,
+                "gates": [asdict(gate) | {"squash": gate.squash.name} for gate in layer.gate_maps],
+                "reverse": layer.reverse,
+                "batch_sizes": layout.packing.batch_sizes,
+                "T": layout.T,
+                "batch_first": layout.batch_first,
+                "batched": layout.batched,
+                "packed": layout.packed,
+            }
+        )
+    path = Path(path)
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        save_file(tensors, beside, {"format": FORMAT, "layers": json.dumps(layers)})
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise
+
+
+def load(path: str | Path) -> list[LayerTrace]:
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            if header.get("format") != FORMAT:
+                raise InputError(f"{path}: not a trace of this version of Glasscell")
+            layers = json.loads(header["layers"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, json.JSONDecodeError, KeyError) as error:
+        raise InputError(f"{path}: not a trace, or damaged ({error})") from error
+    return [_layer(k, layer, tensors) for k, layer in enumerate(layers)]
+
+
+def _layer(k: int, layer: dict[str, Any], tensors: dict[str, Tensor]) -> LayerTrace:
+    def get(part: str) -> Any:
+        return tensors.get(f"{k}/{part}")
+
+    layout = Layout(
+        Packing(tuple(layer["batch_sizes"])),
+        batch_first=layer["batch_first"],
+        batched=layer["batched"],
+        T=layer["T"],
+        order=get("order"),
+        packed=layer["packed"],
+    )
+    gates = tuple(
+        GateMap(**gate | {"squash": SQUASHES[gate["squash"]], "reads": tuple(gate["reads"])})
+        for gate in layer["gates"]
+    )
+    record = Record(**{part: get(part) for part in Record.__dataclass_fields__})
+    return LayerTrace(
+        layer["name"],
+        layer["kind"],
+        gates,
+        record,
+        layout,
+        get("h_0"),
+        get("c_0"),
+        layer["reverse"],
+    )
