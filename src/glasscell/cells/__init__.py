@@ -17,9 +17,9 @@ __all__ = [
     "Cell",
     "GateMap",
     "Squash",
+    "Step",
     "StepBackward",
     "StepGradient",
-    "Step",
     "Weights",
     "with_peepholes",
 ]

@@ -65,7 +65,7 @@ class Engine(Protocol):
     name: str
 
     def refuses(self, call: Call) -> str | None:
-        """Why this engine cannot run the call, as the end of "it cannot, because"; None if it can."""
+        """Why this engine cannot run the call, or None if it can."""
         ...
 
     def run(self, call: Call) -> Record:

@@ -83,3 +83,24 @@ def fused_step(
     if c is not None:
         return operation(x, (h, c), w.W, w.U, w.b_x, w.b_h)
     return (operation(x, h, w.W, w.U, w.b_x, w.b_h),)
+
+
+def lay_out_for_cudnn(cell: Cell, w: Weights) -> None:
+    """Moves the weights of one layer and direction, in place, to one block of memory.
+
+    cuDNN wants them so, and else copies them at every call and warns of it.
+    """
+    tensors = [t for t in (w.W, w.U, w.b_x, w.b_h, w.V) if t is not None]
+    is_for_cudnn = cell in OPERATIONS and all(
+        t.is_cuda and t.dtype == w.W.dtype and torch.backends.cudnn.is_acceptable(t)
+        for t in tensors
+    )
+    if not is_for_cudnn or not torch._use_cudnn_rnn_flatten_weight():
+        return
+    import torch.backends.cudnn.rnn as cudnn_rnn
+
+    mode = cudnn_rnn.get_cudnn_mode(OPERATIONS[cell].upper())
+    I, H, P = w.W.shape[1], w.W.shape[0] // cell.G, 0 if w.V is None else w.V.shape[0]
+    one_layer = (1, False, False)  # num_layers, batch_first, bidirectional
+    with torch.cuda.device_of(w.W), torch.no_grad():
+        torch._cudnn_rnn_flatten_weight(tensors, len(tensors), I, mode, H, P, *one_layer)

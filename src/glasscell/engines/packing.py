@@ -93,7 +93,7 @@ class Packing:
         return torch.cat((initial, states)).index_select(0, rows.to(states.device))
 
     def last(self, states: Tensor, reverse: bool = False) -> Tensor:
-        """(B, H) the state in which each sequence ends: at its own last step; reversed, its first."""
+        """(B, H) each sequence's state at the end: after its last step; reversed, its first."""
         if reverse:
             return states[: self.B]
         if self.is_dense:

@@ -1,10 +1,12 @@
 """The reference engine: any cell, step by step, in plain torch. Readable, complete, slow.
 
-It runs a sequence in one of two ways that give the same numbers. `Sequence` is one autograd
+It runs a sequence in one of two ways that give the same numbers. `SequenceFunction` is one autograd
 boundary around all steps, with the backward through time written out: what the fast engines do,
 in Python. `unrolled` lets autograd see every operation: for double backward, `torch.func`
 transforms and forward-mode differentiation.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -30,7 +32,7 @@ class ReferenceEngine:
         if active_transform(call.tensors()):
             steps = unrolled(call.cell, call.packing, call.reverse, *call.tensors())
         else:
-            steps = Sequence.apply(call.cell, call.packing, call.reverse, *call.tensors())
+            steps = SequenceFunction.apply(call.cell, call.packing, call.reverse, *call.tensors())
         h, c, gates, pre, _ = steps
         last = call.packing.last
         return Record(
@@ -46,18 +48,21 @@ class ReferenceEngine:
 Steps = tuple[Tensor, Tensor | None, Tensor, Tensor, Tensor | None]  # h, c, gates, pre, q: (N, ...)
 
 
-def unrolled(
-    cell: Cell,
-    packing: Packing,
-    reverse: bool,
-    x: Tensor,
-    h_0: Tensor,
-    c_0: Tensor | None,
-    *weights: Tensor | None,
-) -> Steps:
+def _inputs(tensors: Sequence[Tensor | None]) -> tuple[Tensor, Tensor, Tensor | None, Weights]:
+    """x, h_0, c_0 and the weights, from `Call.tensors()`."""
+    x, h_0, c_0, W, U, *rest = tensors
+    assert x is not None
+    assert h_0 is not None
+    assert W is not None
+    assert U is not None
+    return x, h_0, c_0, Weights(W, U, *rest)
+
+
+def unrolled(cell: Cell, packing: Packing, reverse: bool, *tensors: Tensor | None) -> Steps:
     """All steps, one after the other, of ordinary differentiable operations."""
-    w = Weights(*weights)  # type: ignore[arg-type]
-    h, c = h_0, c_0  # every sequence's newest state; the first b rows are the ones that go on
+    x, h, c, w = _inputs(
+        tensors
+    )  # h, c: every sequence's newest state; the first b rows are the ones that go on
     steps: list[Step] = []
     for rows in packing.steps(reverse):
         b = rows.stop - rows.start
@@ -83,7 +88,7 @@ def _replace_first(states: Tensor, newest: Tensor | None) -> Tensor:
     return newest if b == states.shape[0] else torch.cat((newest, states[b:]))
 
 
-class Sequence(torch.autograd.Function):
+class SequenceFunction(torch.autograd.Function):
     """A cell over packed tokens as one node of the autograd graph."""
 
     @staticmethod
@@ -117,7 +122,7 @@ def _differentiable_backward(ctx, tensors, needed, grads):
         inputs = [None if t is None else t.view_as(t) for t in tensors]
         steps = unrolled(ctx.cell, ctx.packing, ctx.reverse, *inputs)
     reached = [(s, g) for s, g in zip(steps, grads, strict=True) if s is not None and g is not None]
-    wanted = [t for t, n in zip(inputs, needed, strict=True) if n]
+    wanted = [t for t, n in zip(inputs, needed, strict=True) if n and t is not None]
     found = iter(
         torch.autograd.grad(
             [s for s, _ in reached],
@@ -144,10 +149,7 @@ def through_time(
     it to what the loss puts on it directly. Products with the weights that need no order are
     left to the end, as one product over all tokens.
     """
-    x, h_0, c_0, *weights = tensors
-    assert x is not None
-    assert h_0 is not None
-    w = Weights(*weights)  # type: ignore[arg-type]
+    x, h_0, c_0, w = _inputs(tensors)
     h, c, gates, pre, q = steps
     dh, dc, dgates, dpre, _ = grads  # q is internal: no loss reaches it but through the step
     assert h is not None
@@ -192,12 +194,10 @@ def through_time(
 
 def _peephole_gradient(cell: Cell, dpre: Tensor, c: Tensor | None, c_prev: Tensor | None) -> Tensor:
     """(K, H) dL/dp: a peephole's weight multiplies the cell state it reads, unit by unit."""
-    states = {"c": c, "c_prev": c_prev}
     dpre = dpre.unflatten(-1, (cell.G, -1))
-    return torch.stack(
-        [
-            (dpre[:, k] * states[gate.peephole]).sum(0)
-            for k, gate in enumerate(cell.gates)
-            if gate.peephole
-        ]
-    )
+    rows = []
+    for k, gate in enumerate(cell.gates):
+        state = {"c": c, "c_prev": c_prev, None: None}[gate.peephole]
+        if state is not None:
+            rows.append((dpre[:, k] * state).sum(0))
+    return torch.stack(rows)

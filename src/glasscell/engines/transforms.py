@@ -7,7 +7,7 @@ from torch.autograd.forward_ad import unpack_dual
 
 def active_transform(tensors: tuple[Tensor | None, ...]) -> str | None:
     """The transform these tensors are under, by name; None outside of any."""
-    if torch._C._functorch.peek_interpreter_stack() is not None:
+    if torch._C._functorch.peek_interpreter_stack() is not None:  # type: ignore[attr-defined]
         return "a torch.func transform (vmap, grad, jacrev, jvp, ...)"
     if torch._C._is_fwd_grad_enabled() and torch.autograd.forward_ad._current_level >= 0:
         duals = (unpack_dual(tensor).tangent for tensor in tensors if tensor is not None)

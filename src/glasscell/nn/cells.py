@@ -15,6 +15,9 @@ from glasscell.nn.layers import Device, rnn_cell
 class RecurrentCell(nn.Module):
     """What the three one-step modules share. Use `LSTMCell`, `GRUCell` or `RNNCell`."""
 
+    bias_ih: nn.Parameter | None
+    bias_hh: nn.Parameter | None
+
     def __init__(
         self,
         cell: Cell,

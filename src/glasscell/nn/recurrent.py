@@ -4,6 +4,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from torch.utils.hooks import RemovableHandle
 from glasscell import ops
 from glasscell.cells import Cell, Weights
 from glasscell.engines import ENGINES, Call, Choice, Record, explain
+from glasscell.engines.fused import lay_out_for_cudnn
 from glasscell.errors import InputError
 from glasscell.nn import arguments
 from glasscell.nn.layout import Layout, read_packed, read_padded
@@ -85,6 +87,7 @@ class Recurrent(nn.Module):
                     weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
                     self.register_parameter(f"{name}_l{layer}{suffix}", weight)
         self.reset_parameters()
+        self.flatten_parameters()
 
     # Weights
 
@@ -139,7 +142,18 @@ class Recurrent(nn.Module):
             nn.init.uniform_(weight, -bound, bound)
 
     def flatten_parameters(self) -> None:
-        """Does nothing: kept so that code written for torch.nn runs unchanged."""
+        """Lays out each layer's weights in one block of memory, as cuDNN wants them.
+
+        Called where it is needed; does nothing on other devices.
+        """
+        for layer in range(self.num_layers):
+            for reverse in (False, True)[: len(self._directions)]:
+                lay_out_for_cudnn(self.cell, self.weights(layer, reverse))
+
+    def _apply(self, fn, recurse: bool = True):
+        super()._apply(fn, recurse)
+        self.flatten_parameters()
+        return self
 
     # Running
 
@@ -149,10 +163,11 @@ class Recurrent(nn.Module):
         hx: Tensor | tuple[Tensor, Tensor] | None = None,
         *,
         lengths: Lengths = None,
-    ):
+    ) -> Any:
         if torch.compiler.is_compiling():
             # A compiler would unroll the recurrence, step by step; it is one operation instead.
-            return _outside_the_graph()(self, input, hx, lengths)
+            run = _outside_the_graph()
+            return run(self, input, hx, lengths)
         return self._forward(input, hx, lengths)
 
     def _forward(
@@ -300,7 +315,7 @@ class Recurrent(nn.Module):
         return text
 
 
-def _outside_the_graph():
+def _outside_the_graph() -> Callable:
     """`Recurrent._forward` as one opaque call. Made here: importing the compiler takes seconds."""
     return torch.compiler.disable(Recurrent._forward)
 

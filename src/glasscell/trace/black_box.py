@@ -108,12 +108,12 @@ def record_step(module: nn.RNNCellBase | RecurrentCell, input: Any, hx: Any, out
             return x.new_zeros(x.shape[0], module.hidden_size)
         return state if batched else state.unsqueeze(0)
 
-    before = (hx or (None, None)) if cell.has_cell_state else (hx,)
+    h_before, c_before = (hx or (None, None)) if cell.has_cell_state else (hx, None)
     h = output[0] if cell.has_cell_state else output
     layout = Layout(Packing.dense(1, x.shape[0]), batched=batched, T=1)
     w = Weights(module.weight_ih, module.weight_hh, module.bias_ih, module.bias_hh)  # type: ignore[arg-type]
-    c_0 = rows(before[1]) if cell.has_cell_state else None
-    call = Call(cell, w, x, layout.packing, rows(before[0]), c_0)
+    c_0 = rows(c_before) if cell.has_cell_state else None
+    call = Call(cell, w, x, layout.packing, rows(h_before), c_0)
     return LayerRecord("", call, replay(call, rows(h)), layout)
 
 

@@ -1,12 +1,13 @@
 """One recurrent layer, seen from inside: every gate, state and pre-activation of every step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from glasscell.cells import GateMap
-from glasscell.engines import Record
+from glasscell.engines import Packing, Record
 from glasscell.errors import InputError
 from glasscell.nn.layout import Layout
 from glasscell.nn.recurrent import LayerRecord
@@ -182,18 +183,22 @@ class Preactivations:
         return [gate_map.name for gate_map in self.layer.gate_maps]
 
 
-def joined(calls: list[LayerTrace]) -> LayerTrace:
+def are_steps(calls: Sequence[LayerTrace]) -> bool:
+    """Whether the calls of a one-step cell can be the steps of one sequence batch."""
+    return len({call.layout.packing.B for call in calls}) == 1
+
+
+def joined(calls: Sequence[LayerTrace]) -> LayerTrace:
     """The calls of a one-step cell, one after the other, as the steps of one sequence batch.
 
     Raises:
         InputError: the calls had batches of different sizes.
     """
     first = calls[0]
-    sizes = {call.layout.packing.B for call in calls}
-    if len(sizes) > 1:
+    if not are_steps(calls):
         raise InputError(
-            f"{first.name}: its calls had batches of different sizes, {sorted(sizes)}, so they "
-            "are not the steps of one sequence; read them one by one with trace.calls(name)"
+            f"{first.name}: its calls had batches of different sizes, so they are not the steps "
+            "of one sequence; read them one by one with trace.calls(name)"
         )
 
     def column(name: str) -> Tensor | None:
@@ -209,6 +214,7 @@ def joined(calls: list[LayerTrace]) -> LayerTrace:
         gates=column("gates"),
         pre=column("pre"),
     )
-    T, B = len(calls), sizes.pop()
-    layout = Layout(type(first.layout.packing).dense(T, B), batched=first.layout.batched, T=T)
+    T = len(calls)
+    packing = Packing.dense(T, first.layout.packing.B)
+    layout = Layout(packing, batched=first.layout.batched, T=T)
     return LayerTrace(first.name, first.kind, first.gate_maps, record, layout, first.h_0, first.c_0)

@@ -6,13 +6,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from glasscell.errors import InputError
 from glasscell.nn import LayerRecord, Recurrent
 from glasscell.nn.cells import RecurrentCell
 from glasscell.trace import black_box, storage
-from glasscell.trace.layer import LayerTrace, joined
+from glasscell.trace.layer import LayerTrace, are_steps, joined
 from glasscell.trace.table import table
 
 Layer = Recurrent | nn.RNNBase
@@ -56,7 +56,8 @@ class Trace:
         if not isinstance(model, nn.Module):
             raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
         self._model = model
-        self._patterns = (layers,) if isinstance(layers, str) else layers and tuple(layers)
+        patterns = (layers,) if isinstance(layers, str) else layers
+        self._patterns = tuple(patterns or ())
         self._calls: dict[str, list[LayerTrace]] = {}
         self._one_step: set[str] = set()
         self._watching: ExitStack | None = None
@@ -100,7 +101,7 @@ class Trace:
 
             return [module.register_forward_hook(after_step, with_kwargs=True)]
 
-        states: list[Tensor | None] = []
+        states: list[Any] = []
 
         def before(module: Any, args: tuple) -> None:
             states[:] = [black_box.random_state_before(module)]
@@ -155,13 +156,13 @@ class Trace:
         """
         if isinstance(name, tuple):
             name, k = name
-            calls = self.calls(name)
-            if not -len(calls) <= k < len(calls):
-                raise InputError(f"{name!r} ran {len(calls)} times; there is no call {k}")
-            return calls[k]
+            several = self.calls(name)
+            if not -len(several) <= k < len(several):
+                raise InputError(f"{name!r} ran {len(several)} times; there is no call {k}")
+            return several[k]
         calls = self.calls(name)
         if name in self._one_step:
-            return joined(list(calls))
+            return joined(calls)
         if len(calls) > 1:
             raise InputError(
                 f"{name!r} ran {len(calls)} times inside the block; say which call, "
@@ -180,9 +181,9 @@ class Trace:
 
     def items(self) -> Iterator[tuple[str, LayerTrace]]:
         """(name, layer) for every layer; for one that ran several times, every call."""
-        for name in self.names:
-            layers = [self[name]] if name in self._one_step else self.calls(name)
-            yield from ((name, layer) for layer in layers)
+        for name, calls in self._calls.items():
+            is_sequence = name in self._one_step and are_steps(calls)
+            yield from ((name, layer) for layer in ((joined(calls),) if is_sequence else calls))
 
     def __str__(self) -> str:
         return table(self.items())
@@ -205,7 +206,7 @@ def load_trace(path: str | Path) -> Trace:
         InputError: the file is not a trace.
     """
     trace = Trace.__new__(Trace)
-    trace._model, trace._patterns, trace._watching = nn.Module(), None, None
+    trace._model, trace._patterns, trace._watching = nn.Module(), (), None
     trace._calls, trace._one_step = {}, set()
     for layer in storage.load(path):
         trace._calls.setdefault(layer.name, []).append(layer)
