@@ -95,7 +95,7 @@ def lay_out_for_cudnn(cell: Cell, w: Weights) -> None:
         t.is_cuda and t.dtype == w.W.dtype and torch.backends.cudnn.is_acceptable(t)
         for t in tensors
     )
-    if not is_for_cudnn or not torch._use_cudnn_rnn_flatten_weight():
+    if not is_for_cudnn:
         return
     import torch.backends.cudnn.rnn as cudnn_rnn
 
@@ -103,4 +103,6 @@ def lay_out_for_cudnn(cell: Cell, w: Weights) -> None:
     I, H, P = w.W.shape[1], w.W.shape[0] // cell.G, 0 if w.V is None else w.V.shape[0]
     one_layer = (1, False, False)  # num_layers, batch_first, bidirectional
     with torch.cuda.device_of(w.W), torch.no_grad():
-        torch._cudnn_rnn_flatten_weight(tensors, len(tensors), I, mode, H, P, *one_layer)
+        torch._VF._cudnn_rnn_flatten_weight(  # type: ignore[attr-defined]
+            tensors, len(tensors), I, mode, H, P, *one_layer
+        )

@@ -76,9 +76,11 @@ class Scan(torch.autograd.Function):
 def scan(f: Tensor, u: Tensor, c_0: Tensor, packing: Packing, reverse: bool) -> Tensor:
     """(N, H) c_t = f_t * c_{t-1} + u_t; f and u (N, H), c_0 (B, H)."""
     c = torch.empty_like(u)
-    newest = c_0
-    for rows in packing.steps(reverse):
-        b = rows.stop - rows.start
-        torch.addcmul(u[rows], f[rows], newest[:b], out=c[rows])
-        newest = c[rows] if b >= newest.shape[0] else torch.cat((c[rows], newest[b:]))
+    sizes = packing.batch_sizes
+    steps = list(zip(u.split(sizes), f.split(sizes), c.split(sizes), sizes, strict=True))
+    newest = c_0  # (B, H) each sequence's newest state; the first b of them go on
+    for u_t, f_t, c_t, b in reversed(steps) if reverse else steps:
+        torch.addcmul(u_t, f_t, newest if b == len(newest) else newest[:b], out=c_t)
+        # in reverse, sequences join from the initial states as the steps reach their ends
+        newest = torch.cat((c_t, newest[b:])) if reverse and b < len(newest) else c_t
     return c

@@ -136,7 +136,7 @@ class Trace:
         """The layers recorded, in the order in which they first ran."""
         return tuple(self._calls)
 
-    def calls(self, name: str) -> tuple[LayerTrace, ...]:
+    def calls(self, name: str) -> list[LayerTrace]:
         """Every call of a layer, in order.
 
         Raises:
@@ -145,7 +145,7 @@ class Trace:
         if name not in self._calls:
             known = ", ".join(self.names) or "nothing: the model has not run inside the block"
             raise UnknownLayer(f"{name!r} is not in this trace; it holds {known}")
-        return tuple(self._calls[name])
+        return list(self._calls[name])
 
     def __getitem__(self, name: str | tuple[str, int]) -> LayerTrace:
         """`trace["encoder.l0"]`, or `trace["encoder.l0", k]` for call k if there were several.
