@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY)  ## train an LSTM on real text for about a minute and look inside it
-	@$(BIN)/glasscell demo
+	@$(BIN)/glasscell demo --force
 
 test: $(READY)  ## the fast tests
 	$(BIN)/python -m pytest
