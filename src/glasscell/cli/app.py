@@ -1,0 +1,62 @@
+"""The commands, one line each."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+from glasscell.cli.evaluate import evaluate
+from glasscell.cli.generate import generate
+from glasscell.cli.train import train
+from glasscell.version import __version__
+
+app = typer.Typer(
+    name="glasscell",
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"glasscell {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    ctx: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """LSTMs you can see into, at kernel speed.
+
+    Begin with `glasscell demo`, or with a text of your own:
+
+        glasscell train text book.txt --out runs/book
+
+        glasscell generate runs/book --prompt "Once upon a time"
+
+        glasscell inspect runs/book --text "Once upon a time"
+    """
+    if ctx.invoked_subcommand is None:
+        print(ctx.get_help())
+
+
+def _add_if_there(name: str) -> None:
+    if find_spec(f"glasscell.cli.{name}") is not None:
+        app.command(name)(getattr(import_module(f"glasscell.cli.{name}"), name))
+
+
+# In the order in which a newcomer meets them.
+_add_if_there("demo")
+app.add_typer(train, name="train")
+app.command()(evaluate)
+app.command()(generate)
+_add_if_there("inspect")

@@ -1,0 +1,52 @@
+"""`glasscell generate`: let a trained model write."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def generate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A model folder.")],
+    prompt: Annotated[str, typer.Option(help="What the text begins with.")] = "",
+    length: Annotated[int, typer.Option("--length", "-n", help="How many tokens to write.")] = 500,
+    temperature: Annotated[
+        float, typer.Option(help="Below 1 is bolder towards the probable; 0 takes the most so.")
+    ] = 0.8,
+    top_k: Annotated[
+        int | None, typer.Option(help="Draw from the K most probable tokens only.")
+    ] = None,
+    top_p: Annotated[
+        float, typer.Option(help="Draw from the fewest tokens that add up to probability P.")
+    ] = 1.0,
+    seed: Annotated[int | None, typer.Option(help="The same seed writes the same text.")] = None,
+) -> None:
+    """Let a trained model write, from a prompt on.
+
+    **Examples**
+
+        glasscell generate runs/book --prompt "Once upon a time" --length 1000
+
+        glasscell generate runs/book --temperature 0.5 --top-k 20 --seed 1
+    """
+    from glasscell.training import load
+
+    pieces = load(run).stream(
+        prompt, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+    )
+    try:
+        sys.stdout.write(prompt)
+        sys.stdout.flush()
+        for piece in pieces:
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has had enough (`| head`); what is left in the buffer has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(141) from None  # 128 + SIGPIPE

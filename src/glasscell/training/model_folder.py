@@ -1,0 +1,175 @@
+"""A model folder: what `train` writes and every other command reads.
+
+    config.json         the task, the architecture, the training, where the text came from, versions
+    vocab.json          the vocabulary
+    model.safetensors   the weights that did best on the validation text
+    metrics.json        how they did, and the history of the run
+    test.txt            the held-out end of the text, to evaluate on
+    last.ckpt           where the run stood, to resume it
+
+Nothing but `--resume` reads `last.ckpt`, and that without unpickling objects.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from glasscell.tasks.user_error import UserError
+from glasscell.training.atomic import write_error, write_file
+
+CONFIG = "config.json"
+VOCABULARY = "vocab.json"
+WEIGHTS = "model.safetensors"
+METRICS = "metrics.json"
+TEST_TEXT = "test.txt"
+CHECKPOINT = "last.ckpt"
+
+FORMAT = 1  # of config.json; a reader refuses what is newer than it knows
+
+
+class FolderError(UserError):
+    """A folder that cannot be read as a model, or must not be written to."""
+
+
+class FolderWriter:
+    """Writes a model folder so that there is a whole model, or the one from before, at all times.
+
+    A new run is drafted in a hidden folder beside its place, and moved there once it holds a
+    whole model: until then a folder that is to be replaced stays as it was.
+
+    Args:
+        path: where the folder shall be.
+        replace: replace a model folder that is already there.
+
+    Raises:
+        FolderError: something is already there (and `replace` is not set, or it is no model
+            folder: a folder of something else is never replaced).
+        WriteError: the place cannot be written to.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, replace: bool = False) -> None:
+        self.path = Path(path)
+        refuse_existing(self.path, replace=replace)
+        full = self.path.absolute()
+        self._draft: Path | None = full.with_name(f".{full.name}.{os.getpid()}.draft")
+        try:
+            shutil.rmtree(self._draft, ignore_errors=True)
+            self._draft.mkdir(parents=True)
+        except OSError as error:
+            raise write_error(error, self.path) from error
+
+    @classmethod
+    def reopen(cls, path: str | os.PathLike[str]) -> FolderWriter:
+        """Goes on writing a folder that already holds a model."""
+        writer = object.__new__(cls)
+        writer.path, writer._draft = Path(path), None
+        return writer
+
+    @property
+    def published(self) -> bool:
+        """Whether `path` holds this run's model."""
+        return self._draft is None
+
+    @property
+    def place(self) -> Path:
+        """Where files are written now."""
+        return self._draft or self.path
+
+    def write(self, name: str, data: bytes | dict[str, Any]) -> None:
+        """Writes one file; a dict as JSON."""
+        if isinstance(data, dict):
+            data = (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode(
+                "utf-8", "surrogatepass"
+            )
+        write_file(self.place / name, data)
+
+    def publish(self) -> None:
+        """Moves the draft, now a whole model, to its place."""
+        if self._draft is None:
+            return
+        old = self._draft.with_suffix(".old")
+        try:
+            if self.path.exists():
+                os.rename(self.path, old)
+            os.rename(self._draft, self.path)
+        except OSError as error:
+            if old.exists() and not self.path.exists():
+                os.rename(old, self.path)
+            raise write_error(error, self.path) from error
+        self._draft = None
+        shutil.rmtree(old, ignore_errors=True)
+
+    def discard(self) -> None:
+        """Takes the draft away if it never became a model."""
+        if self._draft is not None:
+            shutil.rmtree(self._draft, ignore_errors=True)
+
+
+def refuse_existing(path: Path, *, replace: bool) -> None:
+    """Raises FolderError where writing a model folder to `path` would lose something."""
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not path.is_dir():
+        raise FolderError(f"{path} is a file; name a folder that does not exist yet")
+    if not is_model_folder(path):
+        raise FolderError(
+            f"{path} exists and is not a model folder, so it is left alone; name another"
+        )
+    if not replace:
+        raise FolderError(
+            f"{path} already holds a model; go on with it (--resume), replace it (--force), or "
+            "name another folder"
+        )
+
+
+def is_model_folder(path: Path) -> bool:
+    try:
+        return "task" in json.loads((path / CONFIG).read_bytes())
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def read_json(folder: Path, name: str) -> dict[str, Any]:
+    """One JSON file of a model folder.
+
+    Raises:
+        FolderError: it is missing or damaged.
+    """
+    try:
+        content = json.loads((folder / name).read_bytes())
+    except FileNotFoundError:
+        raise FolderError(f"{folder} is not a whole model folder: it has no {name}") from None
+    except OSError as error:
+        raise FolderError(f"cannot read {folder / name}: {error.strerror}") from None
+    except ValueError:
+        raise FolderError(f"{folder / name} is damaged: it is not valid JSON") from None
+    if not isinstance(content, dict):
+        raise FolderError(f"{folder / name} is damaged: it does not hold what it should")
+    return content
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config.json of a model folder, of a format that this version knows.
+
+    Raises:
+        FolderError: not a model folder, damaged, or written by a newer version.
+    """
+    if not folder.exists():
+        raise FolderError(f"there is no model folder {folder}")
+    if not folder.is_dir():
+        raise FolderError(f"{folder} is a file, not a model folder")
+    if not (folder / CONFIG).exists():
+        raise FolderError(f"{folder} is not a model folder: it has no {CONFIG}")
+    config = read_json(folder, CONFIG)
+    if "task" not in config or not isinstance(config.get("format"), int):
+        raise FolderError(f"{folder} is not a model folder: its {CONFIG} is of something else")
+    if config["format"] > FORMAT:
+        raise FolderError(
+            f"{folder} was written by a newer version of Glasscell "
+            f"({config.get('glasscell', 'unknown')}); upgrade to read it"
+        )
+    return config

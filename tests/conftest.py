@@ -1,0 +1,23 @@
+"""What every test gets: a fixed seed, one thread, and the same property examples each time."""
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "glasscell",
+    deadline=None,
+    derandomize=True,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("glasscell")
+
+# Tensors here are small: a second thread would mostly wait for the first, and where other
+# processes keep the cores busy that waiting makes the suite seven times slower.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)

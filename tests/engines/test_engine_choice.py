@@ -1,0 +1,118 @@
+"""Which engine runs, why, and what happens to an engine that cannot."""
+
+from typing import Any
+
+import pytest
+import torch
+from tests.cells.zoo import SUBJECTS
+from tests.engines import subjects
+from torch.autograd import forward_ad
+from torch.func import vmap
+
+import glasscell
+from glasscell import GRU, LSTM, RNN, EngineError, explain_engine, ops
+from glasscell.cells import Weights
+from glasscell.engines import ENGINES, Call, Packing, choose, explain
+
+
+def call_of(name: str) -> Call:
+    subject = SUBJECTS[name]
+    c_0 = torch.zeros(2, 4).double() if subject.cell.has_cell_state else None
+    x, h_0 = torch.zeros(6, 3).double(), torch.zeros(2, subject.P(4)).double()
+    return Call(subject.cell, subject.weights(3, 4), x, Packing.dense(3, 2), h_0, c_0)
+
+
+@pytest.mark.parametrize("engine", subjects.ENGINES, ids=lambda engine: engine.name)
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_an_engine_refuses_exactly_what_the_matrix_does_not_run(name, engine):
+    refusal = ENGINES[engine.name].refuses(call_of(name))
+    assert (refusal is None) == (name in engine.subjects)
+
+
+def test_every_engine_is_under_test():
+    assert {engine.name for engine in subjects.ENGINES} == set(ENGINES)
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_auto_takes_the_first_that_can(name):
+    call = call_of(name)
+    expected = "reference" if "peephole" in name else "torch"
+    assert choose(call).name == expected
+    assert explain(call).engine == expected
+
+
+def test_the_reference_runs_everything():
+    assert all(ENGINES["reference"].refuses(call_of(name)) is None for name in SUBJECTS)
+
+
+def test_an_engine_asked_for_by_name_runs_or_raises():
+    call = call_of("lstm-peepholes")
+    with pytest.raises(EngineError, match=r'engine="torch" cannot run this call: .*this cell'):
+        ops.run(call, "torch")
+    with pytest.raises(EngineError):
+        explain(call, "torch")
+    assert ops.run(call, "reference").h.shape == (6, 4)
+    assert ops.run(call_of("lstm"), "torch").h.shape == (6, 4)
+
+
+def test_an_engine_error_is_a_runtime_error():
+    assert issubclass(EngineError, RuntimeError)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+def test_a_layer_whose_engine_cannot_run_says_so_instead_of_changing_it():
+    layer = LSTM(3, 4, engine="torch")
+    x = torch.randn(2, 5, 1, 3)
+    with pytest.raises(EngineError, match=r"torch\.func transform"):
+        vmap(lambda x: layer(x)[0])(x)
+    with forward_ad.dual_level(), pytest.raises(EngineError, match="forward-mode"):
+        layer(forward_ad.make_dual(x[0], x[1]))
+    assert layer(x[0])[0].shape == (5, 1, 4)
+
+
+def test_the_explanation_gives_the_engine_and_every_refusal():
+    text = str(explain(call_of("lstm-peepholes")))
+    first, *rest = text.splitlines()
+    assert first == "reference runs it: the fastest engine that can"
+    assert [line.split()[0] for line in rest] == list(ENGINES)
+    assert "cannot: PyTorch has no fused operation for this cell" in text
+    assert "can run it" in rest[-1]
+
+
+@pytest.mark.parametrize("layer_class", [LSTM, GRU, RNN])
+def test_the_explanation_of_a_layer(layer_class):
+    x = torch.randn(5, 2, 3)
+    layer = layer_class(3, 4)
+    choice = explain_engine(layer, x)
+    assert (choice.engine, choice.asked_for) == ("torch", "auto")
+    assert str(choice).startswith("torch runs it: the fastest engine that can")
+    layer.engine = "reference"
+    choice = explain_engine(layer, x, lengths=[5, 2])
+    assert (choice.engine, choice.asked_for) == ("reference", "reference")
+    assert str(choice).startswith("reference runs it: it was asked for by name")
+
+
+def test_explaining_refuses_what_the_layer_would():
+    layer = LSTM(3, 4)
+    with pytest.raises(glasscell.InputError, match="input: expected"):
+        explain_engine(layer, torch.randn(5, 2, 4))
+    with pytest.raises(glasscell.InputError, match="h_0: expected"):
+        explain_engine(layer, torch.randn(5, 2, 3), (torch.zeros(1, 3, 4), torch.zeros(1, 2, 4)))
+    with pytest.raises(TypeError, match="layer: expected"):
+        explain_engine(torch.nn.LSTM(3, 4), torch.randn(5, 2, 3))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("layer_class", [LSTM, GRU, RNN])
+def test_an_unknown_engine_is_refused_when_it_is_named(layer_class):
+    expected = 'engine: expected one of "auto", "torch", "reference", got \'cuda\''
+    with pytest.raises(ValueError, match=expected):
+        layer_class(3, 4, engine="cuda")
+    layer = layer_class(3, 4)
+    with pytest.raises(ValueError, match=expected):
+        layer.engine = "cuda"
+    assert layer.engine == "auto"
+
+
+def test_weights_are_listed_in_the_order_of_their_fields():
+    w: Any = SUBJECTS["lstm-peepholes-projected"].weights(3, 4)
+    assert Weights(*w.tensors()) == w

@@ -1,0 +1,174 @@
+"""Every engine, cell, dtype, direction and packing, against the independent loop.
+
+Outputs, last states, gates, pre-activations and cell states of every step, and the gradient of
+every input, with the loss on each of them alone and on all at once.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.cells.zoo import SUBJECTS, as_numpy, independent
+from tests.engines.naive import pack, run_layer
+from tests.engines.subjects import DEVICES, ENGINES
+from tests.tolerances import assert_close, assert_same_bits
+from torch import Tensor
+
+from glasscell import ops
+from glasscell.cells import Weights
+from glasscell.engines import Call, Packing, Record
+
+DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+PACKINGS = {  # lengths longest first, I, H
+    "dense": ([3] * 17, 3, 17),
+    "ragged": ([5, 5, 3, 1, 1], 17, 3),
+    "one-by-one": ([1], 1, 1),
+    "one-step": ([1, 1, 1], 17, 3),
+    "one-sequence": ([17], 3, 3),
+    "steps-of-one": ([6, 3, 1], 1, 17),
+}
+LARGE = {"long": ([130] * 3, 3, 17), "wide": ([3] * 17, 17, 130), "many": ([3] * 99 + [1], 130, 3)}
+CASES = [
+    pytest.param(dtype, packing, id=f"{dtype}-{packing}")
+    for dtype in DTYPES
+    for packing in PACKINGS
+    if dtype.itemsize > 2 or packing in ("dense", "ragged")
+]
+TARGETS = ("h", "c", "gates", "pre", "h_n", "c_n")
+RUNS = [
+    pytest.param(engine.name, name, device, id=f"{engine.name}-{name}-{device}")
+    for engine in ENGINES
+    for name in engine.subjects
+    for device in DEVICES
+    if device in engine.devices
+]
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:LSTM with projections is not supported with oneDNN",
+    "ignore:RNN module weights are not part of single contiguous chunk",
+)
+
+
+def leaves(name: str, case: tuple, dtype: torch.dtype) -> tuple[list[Any], list[int]]:
+    """x, h_0, c_0 and the weights, as CPU leaves whose values `dtype` represents exactly."""
+    lengths, I, H = case
+    subject = SUBJECTS[name]
+    H = max(H, 2) if subject.projection else H  # P < H
+    N, B = sum(lengths), len(lengths)
+    x, h_0 = torch.randn(N, I), torch.randn(B, subject.P(H))
+    c_0 = torch.randn(B, H) if subject.cell.has_cell_state else None
+    tensors = [x, h_0, c_0, *subject.weights(I, H).tensors()]
+    return [t if t is None else t.detach().to(dtype).requires_grad_() for t in tensors], lengths
+
+
+def run_engine(engine: str, name: str, tensors: list, lengths: list[int], reverse: bool) -> Record:
+    x, h_0, c_0, *weights = tensors
+    packing = Packing.from_lengths(torch.tensor(lengths))
+    call = Call(SUBJECTS[name].cell, Weights(*weights), x, packing, h_0, c_0, reverse, record=True)
+    return ops.run(call, engine)
+
+
+def run_oracle(name: str, tensors: list, lengths: list[int], reverse: bool, arrays: bool) -> Record:
+    x, h_0, c_0, *weights = tensors
+    model = independent(SUBJECTS[name].cell, Weights(*weights))
+    B, T = len(lengths), max(lengths)
+    rows = torch.tensor([t * B + b for t in range(T) for b in range(B) if t < lengths[b]])
+    zeros = x.new_zeros(T * B, x.shape[1])
+    padded = zeros.index_put((rows,), x).unflatten(0, (T, B))
+    if arrays:
+        model = as_numpy(model)
+        padded, h_0, c_0 = (t if t is None else t.detach().numpy() for t in (padded, h_0, c_0))
+    layer = run_layer(model, padded, lengths, h_0, c_0, reverse)
+    packed = {}
+    for target in TARGETS:
+        value = getattr(layer, target)
+        if value is not None and target not in ("h_n", "c_n"):
+            value = pack(value, lengths)
+        if isinstance(value, np.ndarray):
+            value = torch.from_numpy(value)
+        packed[target] = value
+    return Record(**packed)
+
+
+def check(engine, name, device, case, dtype, reverse, targets=TARGETS):
+    tensors, lengths = leaves(name, case, dtype)
+    record = run_engine(engine, name, [_to(t, device) for t in tensors], lengths, reverse)
+    exact = [t if t is None else t.detach().double().requires_grad_() for t in tensors]
+    oracle = run_oracle(name, exact, lengths, reverse, arrays=False)
+    for target in TARGETS:
+        value, expected = getattr(record, target), getattr(oracle, target)
+        assert value is None or value.dtype == dtype, f"{target} is {value.dtype}"
+        assert_close(value, expected, target, dtype=dtype)
+
+    if name == "rnn-relu" and dtype.itemsize == 2:
+        return  # relu's slope jumps at 0: where rounding changes a sign, it changes the gradient
+
+    # A loss that reaches every element of the targets, each with a weight of its own.
+    ds = {t: getattr(oracle, t) for t in targets if getattr(oracle, t) is not None}
+    ds = {t: torch.randn_like(value).to(dtype) for t, value in ds.items()}
+    found = gradients(record, {t: d.to(device) for t, d in ds.items()}, tensors)
+    expected = gradients(oracle, {t: d.double() for t, d in ds.items()}, exact)
+    for letter, gradient in found.items():
+        assert gradient.dtype == dtype
+        assert_close(gradient, expected[letter], f"dL/d{letter}", dtype=dtype, kind="gradient")
+
+
+def gradients(record: Record, ds: dict[str, Tensor], inputs: list) -> dict[str, Tensor]:
+    """By letter, zeros where the loss does not reach."""
+    letters = ("x", "h_0", "c_0", "W", "U", "b_x", "b_h", "V", "p")
+    named = {k: t for k, t in zip(letters, inputs, strict=True) if t is not None}
+    outputs = [getattr(record, target) for target in ds]
+    found = torch.autograd.grad(outputs, list(named.values()), list(ds.values()), allow_unused=True)
+    return {
+        letter: torch.zeros_like(tensor) if gradient is None else gradient
+        for (letter, tensor), gradient in zip(named.items(), found, strict=True)
+    }
+
+
+def _to(tensor: Any, device: str) -> Any:
+    return None if tensor is None else tensor.to(device)
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+@pytest.mark.parametrize(("dtype", "packing"), CASES)
+@pytest.mark.parametrize(("engine", "name", "device"), RUNS)
+def test_matrix(engine, name, device, dtype, packing, reverse):
+    check(engine, name, device, PACKINGS[packing], dtype, reverse)
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+@pytest.mark.parametrize(("engine", "name", "device"), RUNS)
+def test_loss_on_each_quantity_alone(engine, name, device, reverse):
+    for target in TARGETS:
+        if SUBJECTS[name].cell.has_cell_state or target not in ("c", "c_n"):
+            check(engine, name, device, PACKINGS["ragged"], torch.float64, reverse, (target,))
+
+
+@pytest.mark.parametrize("size", LARGE)
+@pytest.mark.parametrize(("engine", "name", "device"), RUNS)
+def test_large_sizes(engine, name, device, size):
+    check(engine, name, device, LARGE[size], torch.float32, reverse=size == "long")
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+@pytest.mark.parametrize("packing", ["dense", "ragged"])
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_the_oracle_itself_gives_the_same_in_numpy(name, packing, reverse):
+    tensors, lengths = leaves(name, PACKINGS[packing], torch.float64)
+    tensors_oracle = run_oracle(name, tensors, lengths, reverse, arrays=False)
+    arrays_oracle = run_oracle(name, tensors, lengths, reverse, arrays=True)
+    for target in TARGETS:
+        assert_close(getattr(tensors_oracle, target), getattr(arrays_oracle, target), target)
+
+
+@pytest.mark.parametrize(("engine", "name", "device"), RUNS)
+def test_without_recording_the_outputs_are_the_same_bits(engine, name, device):
+    tensors, lengths = leaves(name, PACKINGS["ragged"], torch.float32)
+    x, h_0, c_0, *weights = (_to(t, device) for t in tensors)
+    packing = Packing.from_lengths(torch.tensor(lengths))
+    call = Call(SUBJECTS[name].cell, Weights(*weights), x, packing, h_0, c_0)
+    plain = ops.run(call, engine)
+    recorded = run_engine(engine, name, [_to(t, device) for t in tensors], lengths, False)
+    for target in ("h", "h_n", "c_n"):
+        assert_same_bits(getattr(plain, target), getattr(recorded, target))

@@ -1,0 +1,119 @@
+"""The reference engine: its written-out backward, and differentiating more than once."""
+
+import pytest
+import torch
+from tests.cells.zoo import SUBJECTS
+from tests.tolerances import assert_close
+
+from glasscell.cells import Weights
+from glasscell.engines import Call, Packing
+from glasscell.engines.reference import ReferenceEngine, SequenceFunction, unrolled
+
+LENGTHS = {"dense": [3, 3], "ragged": [3, 2, 1]}
+I, H = 2, 3
+
+
+def inputs(name: str, lengths: list[int]) -> list:
+    subject, B = SUBJECTS[name], len(lengths)
+    c_0 = torch.randn(B, H) if subject.cell.has_cell_state else None
+    tensors = [torch.randn(sum(lengths), I), torch.randn(B, subject.P(H)), c_0]
+    tensors += subject.weights(I, H).tensors()
+    return [t if t is None else t.detach().double().requires_grad_() for t in tensors]
+
+
+def packing_of(lengths: list[int]) -> Packing:
+    return Packing.from_lengths(torch.tensor(lengths))
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_the_boundary_and_the_unrolled_steps_agree(name, lengths, reverse):
+    packing = packing_of(LENGTHS[lengths])
+    tensors = inputs(name, LENGTHS[lengths])
+    wanted = [t for t in tensors if t is not None]
+    results = []
+    for run in (SequenceFunction.apply, unrolled):
+        steps = run(SUBJECTS[name].cell, packing, reverse, *tensors)
+        outputs = [t for t in steps[:4] if t is not None]
+        torch.manual_seed(1)
+        grads = torch.autograd.grad(outputs, wanted, [torch.randn_like(t) for t in outputs])
+        results.append((outputs, grads))
+    (outputs, grads), (plain_outputs, plain_grads) = results
+    for a, b in zip(outputs, plain_outputs, strict=True):
+        assert torch.equal(a, b)
+    for a, b in zip(grads, plain_grads, strict=True):
+        assert_close(a, b, kind="gradient")
+
+
+def recorded(name: str, packing: Packing, reverse: bool):
+    """The engine as a function of the tensors that are there, for gradcheck."""
+    subject = SUBJECTS[name]
+
+    def run(*tensors):
+        given = iter(tensors)
+        x, h_0 = next(given), next(given)
+        c_0 = next(given) if subject.cell.has_cell_state else None
+        template = subject.weights(1, 2).tensors()
+        w = Weights(*(None if t is None else next(given) for t in template))  # type: ignore[arg-type]
+        call = Call(subject.cell, w, x, packing, h_0, c_0, reverse, record=True)
+        r = ReferenceEngine().run(call)
+        return tuple(t for t in (r.h, r.c, r.gates, r.pre, r.h_n, r.c_n) if t is not None)
+
+    return run
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_gradcheck(name, reverse):
+    lengths = LENGTHS["ragged"]
+    tensors = [t for t in inputs(name, lengths) if t is not None]
+    run = recorded(name, packing_of(lengths), reverse)
+    assert torch.autograd.gradcheck(run, tensors, fast_mode=True)
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_gradgradcheck(name, reverse):
+    lengths = LENGTHS["ragged"]
+    tensors = [t for t in inputs(name, lengths) if t is not None]
+    run = recorded(name, packing_of(lengths), reverse)
+    assert torch.autograd.gradgradcheck(run, tensors, fast_mode=True)
+
+
+def test_a_second_derivative_follows_a_path_between_the_inputs_once():
+    """h_0 made from x: the path from one to the other belongs to the caller's graph."""
+    name, lengths = "lstm", [2, 2]
+    x, _, c_0, *weights = inputs(name, lengths)
+    packing = packing_of(lengths)
+
+    def loss(x, run):
+        h_0 = torch.tanh(torch.cat((x[:2], x[:2, :1]), 1))
+        h, c, gates, *_ = run(SUBJECTS[name].cell, packing, False, x, h_0, c_0, *weights)
+        return (h.sum() * c.square().sum() + gates.pow(3).sum()) ** 2
+
+    found = []
+    for run in (SequenceFunction.apply, unrolled):
+        (first,) = torch.autograd.grad(loss(x, run), x, create_graph=True)
+        found.append(torch.autograd.grad(first.square().sum(), [x, weights[0]]))
+    for a, b in zip(*found, strict=True):
+        assert_close(a, b, kind="gradient")
+
+
+def test_only_what_is_asked_for_gets_a_gradient():
+    tensors = inputs("lstm", [3, 2])
+    for k in (1, 4):  # h_0 and U
+        tensors[k] = tensors[k].detach()
+    steps = SequenceFunction.apply(SUBJECTS["lstm"].cell, packing_of([3, 2]), False, *tensors)
+    steps[0].sum().backward()
+    assert tensors[1].grad is None
+    assert tensors[4].grad is None
+    assert tensors[0].grad is not None
+
+
+def test_one_boundary_a_sequence():
+    tensors = inputs("lstm", [3, 2])
+    steps = SequenceFunction.apply(SUBJECTS["lstm"].cell, packing_of([3, 2]), False, *tensors)
+    nodes = {step.grad_fn for step in steps if step is not None}
+    assert len(nodes) == 1
+    assert {type(fn).__name__ for fn, _ in nodes.pop().next_functions if fn} == {"AccumulateGrad"}
