@@ -11,3 +11,12 @@ class InputError(ValueError, RuntimeError):
 
 class EngineError(RuntimeError):
     """An engine that was asked for by name and cannot run the call."""
+
+
+class UserError(ValueError):
+    """Something a person gave (a file, a prompt, a folder, an option) cannot be used.
+
+    The text is one sentence in plain English that says what is wrong and, where there is a way
+    out, what to do. The command line shows it as it is; any other `ValueError` is a bug and is
+    shown as one.
+    """

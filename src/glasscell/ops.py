@@ -8,6 +8,7 @@ from torch import Tensor
 from glasscell.cells import Cell, Weights
 from glasscell.engines import Call, Record, choose
 from glasscell.engines.fused import FUSED_STEPS, fused_step
+from glasscell.engines.transforms import active_transform
 
 
 def run(call: Call, engine: str = "auto") -> Record:
@@ -22,7 +23,7 @@ def run(call: Call, engine: str = "auto") -> Record:
 
 def step(cell: Cell, x: Tensor, h: Tensor, c: Tensor | None = None, *, w: Weights) -> tuple:
     """One step for B sequences: x (B, I), h (B, P), c (B, H) -> (h,) or (h, c) after it."""
-    if cell in FUSED_STEPS:
+    if cell in FUSED_STEPS and not active_transform((x, h, c, *w.tensors())):
         return fused_step(cell, x, h, c, w)
     after = cell.step(x, h, c, w)
     return (after.h,) if after.c is None else (after.h, after.c)

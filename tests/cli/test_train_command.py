@@ -41,11 +41,12 @@ def test_on_a_terminal_progress_is_one_live_line(cli, book, monkeypatch, columns
     monkeypatch.setenv("FORCE_COLOR", "1")  # Rich takes this for a terminal
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", str(columns))
-    result = cli("train", "text", book, "--out", "run", "--epochs", "15", *SMALL)
+    monkeypatch.setattr("glasscell.training.progress.LIVE_EVERY", 0.0)  # look at every step
+    result = cli("train", "text", book, "--out", "run", "--epochs", "2", *SMALL)
     assert result.code == 0
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", result.err)
     frames = [line.strip() for line in re.split(r"[\r\n]", plain) if "tokens/s" in line]
-    assert len(frames) > 2
+    assert frames
     assert all(len(frame) <= columns and "━" in frame for frame in frames)
     assert all(part in frames[-1] for part in ("bits/char", "tokens/s", "left"))
     assert all((part in frames[-1]) == (columns == 140) for part in ("step", "(validation"))

@@ -33,6 +33,11 @@ def assert_holds(trace, layer, oracle, layout, prefix=""):
             path = quantity.split(".")
             attribute = trace[name] if len(path) == 1 else trace[name].pre
             assert torch.equal(getattr(attribute, path[-1]), found)
+        for quantity in ("h_n", "c_n"):
+            last, right = getattr(trace[name].record, quantity), getattr(true, quantity)
+            if right is not None:
+                last = trace[name].layout.callers_states(last)
+                assert_close(last, torch.from_numpy(right), f"{name}.{quantity}")
 
 
 @pytest.mark.parametrize(
@@ -105,6 +110,9 @@ def test_one_step_cells_are_shown_as_sequences(library, name, unbatched):
             assert_close(trace["cell"][quantity][t], value, quantity)
             assert_close(trace["cell", t][quantity][0] if not unbatched else
                          trace["cell", t][quantity].squeeze(0), value, quantity)  # fmt: skip
+    assert_close(trace["cell"].record.h_n, torch.from_numpy(h), "h_n")
+    if kind == "lstm":
+        assert_close(trace["cell"].record.c_n, torch.from_numpy(c), "c_n")
 
 
 @pytest.mark.parametrize("name", ["glasscell.LSTM", "torch.nn.LSTM", "torch.nn.GRU"])

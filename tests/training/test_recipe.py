@@ -47,8 +47,9 @@ def test_time_moves_the_schedule_too():
     assert not plan.is_over(10**9, 119)
 
 
-def test_wider_models_learn_more_slowly():
-    assert [default_learning_rate(h) for h in (16, 256, 512)] == [0.01, 0.01, 0.005]
+def test_wider_models_and_plain_rnns_learn_more_slowly():
+    assert [default_learning_rate("lstm", h) for h in (16, 256, 512)] == [0.01, 0.01, 0.005]
+    assert default_learning_rate("rnn", 64) == 0.004
 
 
 def test_validations():

@@ -172,6 +172,16 @@ def test_a_finished_run_says_so_and_can_be_extended(train, tmp_path):
     assert [entry["step"] for entry in run.metrics["history"]] == [PER_EPOCH, 2 * PER_EPOCH]
 
 
+def test_devices_that_cannot_share_the_streams(train, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 5)
+        with pytest.raises(Interrupted):
+            train()
+    monkeypatch.setattr("glasscell.training.fit.fitting_streams", lambda *a, **k: 3)
+    with pytest.raises(UserError, match="4 streams of text, which 1 devices cannot share"):
+        resume_text(tmp_path / "run", text=TEXT, progress=False)
+
+
 def test_what_cannot_be_resumed(train, tmp_path):
     with pytest.raises(FolderError, match="there is no model folder"):
         resume_text(tmp_path / "none")

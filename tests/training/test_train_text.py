@@ -8,7 +8,7 @@ import pytest
 import torch
 from small_run import PER_EPOCH, SMALL, TEXT
 
-from glasscell.tasks.language import NGram, default_corpus, evaluate
+from glasscell.tasks.language import NGram, default_corpus, evaluate, split_by_position
 from glasscell.tasks.user_error import UserError
 from glasscell.training import load, train_text
 from glasscell.training.language_module import LanguageModule
@@ -141,6 +141,10 @@ def test_every_level_and_cell(train, level, cell):
     score = run.evaluate()
     assert math.isfinite(score.bits_per_character)
     assert (score.words is not None) == (level == "word")
+    validation = evaluate(run.model, run.vocabulary, split_by_position(TEXT).validation)
+    told = run.metrics["validation"]
+    assert told["bits_per_character"] == pytest.approx(validation.bits_per_character, rel=0.02)
+    assert told["perplexity"] == pytest.approx(validation.perplexity, rel=0.06)
     assert isinstance(run.generate("The ", 20, seed=0), str)
     if level == "byte":
         assert run.test_text == TEXT.encode()[-300:]

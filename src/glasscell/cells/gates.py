@@ -29,8 +29,11 @@ class Squash:
     apply: Callable[[Tensor], Tensor]
     slope: Callable[[Tensor], Tensor]
 
-    def __reduce__(self):
-        return _squash_named, (self.name,)
+    def __reduce__(self) -> str | tuple:
+        # The three of this file are the same objects after copying, so that cells stay equal.
+        if SQUASHES.get(self.name) is self:
+            return _squash_named, (self.name,)
+        return Squash, (self.name, self.apply, self.slope)
 
 
 SIGMOID = Squash("sigmoid", torch.sigmoid, lambda y: y * (1 - y))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,7 +54,7 @@ def demo(
     _write(run, seed)
 
     _heading(console, "4. What its units remember")
-    reading = read(run, run.test_text[:READ])
+    reading = read(run, _passage(str(run.test_text)))
     _tell_memories(console, reading)
 
     report = out / "report.html"
@@ -64,7 +65,7 @@ def demo(
     console.print("\nWhat to try next:")
     for command in (
         f'glasscell generate {out} --prompt "The "',
-        f'glasscell inspect {out} --text "if (x is None) and \'quoted\'"',
+        f"glasscell inspect {out} --text \"if (x is None) and 'quoted'\"",
         "glasscell train text your-own-text.txt --out runs/mine",
     ):
         console.print(f"   {command}", markup=False)
@@ -99,6 +100,16 @@ def _write(run: LanguageRun, seed: int) -> None:
     for piece in run.stream(prompt, SAMPLE, seed=seed):
         print(piece.replace("\n", "\n" + line_start), end="", flush=True)
     print()
+
+
+def _passage(text: str) -> str:
+    """The stretch of a text with the most quotation marks and brackets: units that keep track of
+    them show best there. It begins with a paragraph.
+    """
+    starts = [0, *(match.end() for match in re.finditer(r"\n\n+(?=\w)", text))]
+    whole = [start for start in starts if start + READ <= len(text)] or [0]
+    best = max(whole, key=lambda start: len(re.findall(r"[\"'()\[\]]", text[start : start + READ])))
+    return text[best : best + READ]
 
 
 def _tell_memories(console: Console, reading: Reading) -> None:

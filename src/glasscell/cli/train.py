@@ -76,7 +76,7 @@ def text(
         float | None,
         _option(
             "Passes over the text.",
-            default="20, unless --steps or --minutes is given",
+            default="10, unless --steps or --minutes is given",
             panel=LENGTH,
         ),
     ] = None,
@@ -110,7 +110,7 @@ def text(
             "The highest learning rate.",
             "--learning-rate",
             "--lr",
-            default="0.01; above 256 units 2.56 / hidden",
+            default="0.01, rnn 0.004; above 256 units in inverse proportion",
             panel=LEARNING,
         ),
     ] = None,

@@ -61,7 +61,7 @@ def fused(call: Call) -> tuple[Tensor, Tensor, Tensor | None]:
     options = (w.b_x is not None, 1, 0.0, torch.is_grad_enabled(), False)
 
     if packing.is_dense:
-        x = x.view(packing.T, packing.B, -1)  # (T, B, I)
+        x = x.view(packing.T, packing.B, x.shape[1])  # (T, B, I)
         x = x.flip(0) if reverse else x
         h, *last = operation(x, initial, weights, *options, False)
         h = (h.flip(0) if reverse else h).flatten(0, 1)

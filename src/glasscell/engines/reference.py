@@ -25,10 +25,9 @@ class ReferenceEngine:
 
     def run(self, call: Call) -> Record:
         device = call.x.device.type
-        if torch.is_autocast_enabled(device):  # a recurrence is one operation, and is cast as one
-            call = call.to(torch.get_autocast_dtype(device))
+        if torch.is_autocast_enabled(device):
             with torch.autocast(device, enabled=False):
-                return self.run(call)
+                return self.run(call.to(_autocast_dtype(call)))
         if active_transform(call.tensors()):
             steps = unrolled(call.cell, call.packing, call.reverse, *call.tensors())
         else:
@@ -43,6 +42,17 @@ class ReferenceEngine:
             gates=gates,
             pre=pre,
         )
+
+
+def _autocast_dtype(call: Call) -> torch.dtype:
+    """The precision in which autocast runs this call as a whole, and so that of its results.
+
+    PyTorch's own rule: autocast's precision, except that on the CPU it leaves a GRU as it is.
+    """
+    device = call.x.device.type
+    if device == "cpu" and call.cell.kind == "gru":
+        return torch.promote_types(call.x.dtype, call.weights.W.dtype)
+    return torch.get_autocast_dtype(device)
 
 
 Steps = tuple[Tensor, Tensor | None, Tensor, Tensor, Tensor | None]  # h, c, gates, pre, q: (N, ...)

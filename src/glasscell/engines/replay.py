@@ -12,6 +12,7 @@ from torch import Tensor
 from glasscell.cells import LSTM, Cell
 from glasscell.engines.call import Call, Record
 from glasscell.engines.packing import Packing
+from glasscell.engines.transforms import active_transform
 
 
 def can_replay(cell: Cell) -> bool:
@@ -35,7 +36,8 @@ def replay(call: Call, h: Tensor) -> Record:
         if isinstance(call.cell, LSTM):
             assert exact.c_0 is not None
             i, f, g, _ = gates.unbind(-2)
-            c = Scan.apply(f, i * g, exact.c_0, call.packing, call.reverse).to(h.dtype)
+            run = scan if active_transform(call.tensors()) else Scan.apply
+            c = run(f, i * g, exact.c_0, call.packing, call.reverse).to(h.dtype)
     last = call.packing.last
     return Record(
         h=h,
@@ -75,12 +77,12 @@ class Scan(torch.autograd.Function):
 
 def scan(f: Tensor, u: Tensor, c_0: Tensor, packing: Packing, reverse: bool) -> Tensor:
     """(N, H) c_t = f_t * c_{t-1} + u_t; f and u (N, H), c_0 (B, H)."""
-    c = torch.empty_like(u)
     sizes = packing.batch_sizes
-    steps = list(zip(u.split(sizes), f.split(sizes), c.split(sizes), sizes, strict=True))
+    steps = list(zip(u.split(sizes), f.split(sizes), sizes, strict=True))
     newest = c_0  # (B, H) each sequence's newest state; the first b of them go on
-    for u_t, f_t, c_t, b in reversed(steps) if reverse else steps:
-        torch.addcmul(u_t, f_t, newest if b == len(newest) else newest[:b], out=c_t)
+    c = []
+    for u_t, f_t, b in reversed(steps) if reverse else steps:
+        c.append(torch.addcmul(u_t, f_t, newest if b == len(newest) else newest[:b]))
         # in reverse, sequences join from the initial states as the steps reach their ends
-        newest = torch.cat((c_t, newest[b:])) if reverse and b < len(newest) else c_t
-    return c
+        newest = torch.cat((c[-1], newest[b:])) if reverse and b < len(newest) else c[-1]
+    return torch.cat(c[::-1] if reverse else c)

@@ -166,4 +166,4 @@ class RNNCell(RecurrentCell):
 
     def extra_repr(self) -> str:
         text = super().extra_repr()
-        return text if self.nonlinearity == "tanh" else f"{text}, nonlinearity='relu'"
+        return text if self.nonlinearity == "tanh" else f"{text}, nonlinearity=relu"

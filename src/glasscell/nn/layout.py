@@ -144,7 +144,12 @@ def _ragged(lengths: Tensor, T: int, batch_first: bool, device: torch.device) ->
 def _check_lengths(lengths: Tensor | Sequence[int], T: int, B: int, batched: bool) -> Tensor:
     if not batched:
         raise InputError("lengths: a single sequence (T, I) has no padding; cut it to its length")
-    checked = torch.as_tensor(lengths)
+    try:
+        checked = torch.as_tensor(lengths)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"lengths: expected whole numbers, got {lengths!r}") from None
+    if checked.numel() == 0:
+        checked = checked.long()  # an empty list has no type of its own
     if checked.is_floating_point() or checked.is_complex() or checked.dtype == torch.bool:
         raise TypeError(f"lengths: expected whole numbers, got {checked.dtype}")
     checked = checked.detach().to("cpu", torch.int64)

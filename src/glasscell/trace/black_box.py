@@ -66,21 +66,30 @@ def record_layer(
                 x = F.dropout(x, module.dropout)
             calls = [call(layer * D + d, x) for d in range(D)]
             is_last = layer == module.num_layers - 1
-            if is_last and random_state is None:
-                hs = list(shown.chunk(D, -1))
-            else:
-                hs = [ops.run(each).h for each in calls]
+            if is_last and random_state is not None:
+                again = torch.cat([ops.run(each).h for each in calls], -1)
+                _check_same_dropout(module, again, shown)
+            hs = list(shown.chunk(D, -1)) if is_last else [ops.run(each).h for each in calls]
             for each, h in zip(calls, hs, strict=True):
                 name = f"l{layer}_reverse" if each.reverse else f"l{layer}"
                 records.append(LayerRecord(name, each, replay(each, h), layout))
             x = hs[0] if D == 1 else torch.cat(hs, -1)
-    if random_state is not None and not torch.allclose(x, shown, rtol=1e-3, atol=1e-4):
+    return records
+
+
+def _check_same_dropout(module: nn.RNNBase, again: Tensor, shown: Tensor) -> None:
+    """Raises unless the layers below the last were run again with the dropout that really was.
+
+    Rounding differs by far less than a tenth of the whole; another dropout, by far more.
+    """
+    both = again.isfinite() & shown.isfinite()
+    again, shown = again[both].double(), shown[both].double()
+    if (again - shown).norm() > 0.1 * shown.norm():
         raise InputError(
             f"this torch.nn.{module.mode} drops hidden states between layers and keeps no note of "
             "which, so its lower layers cannot be traced in training here. Trace it in "
             f"evaluation, model.eval(), or use glasscell.{module.mode.split('_')[0]}"
         )
-    return records
 
 
 def random_state_before(module: nn.RNNBase) -> Tensor | None:

@@ -131,6 +131,8 @@ class LayerTrace:
         return self.layout.padded(self.tokens(quantity))
 
     def __getattr__(self, name: str) -> Tensor:
+        if name == "initial_cell":
+            raise AttributeError(f"{self.name}: a {self.kind} has no cell state")
         if name.startswith("__") or name not in self.quantities:
             raise AttributeError(f"{name!r}; a layer has {', '.join(self.quantities)}")
         return self[name]

@@ -1,6 +1,7 @@
 """`glasscell.trace`: records every recurrent layer of any model while a block runs."""
 
-from collections.abc import Iterable, Iterator
+import inspect
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -57,14 +58,17 @@ class Trace:
             raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
         self._model = model
         patterns = (layers,) if isinstance(layers, str) else layers
-        self._patterns = tuple(patterns or ())
+        self._patterns = None if patterns is None else tuple(patterns)
         self._calls: dict[str, list[LayerTrace]] = {}
         self._one_step: set[str] = set()
         self._watching: ExitStack | None = None
-        if not any(True for _ in self._watched()):
+        names = [name for path, module in self._watched() for name in _names(path, module)]
+        if not names:
             raise InputError(
                 f"model: {type(model).__name__} has no LSTM, GRU or RNN layer in it to trace"
             )
+        if self._patterns is not None:
+            _check_patterns(self._patterns, names)
 
     # Recording
 
@@ -96,10 +100,10 @@ class Trace:
         if isinstance(module, (RecurrentCell, nn.RNNCellBase)):
 
             def after_step(module: Any, args: tuple, kwargs: dict, output: Any) -> None:
-                input, hx = _arguments(args, kwargs)
+                input, hx = _arguments(module, args, kwargs)
                 self._add_step(path, black_box.record_step(module, input, hx, output))
 
-            return [module.register_forward_hook(after_step, with_kwargs=True)]
+            return [module.register_forward_hook(_Hook(after_step), with_kwargs=True)]
 
         states: list[Any] = []
 
@@ -107,27 +111,29 @@ class Trace:
             states[:] = [black_box.random_state_before(module)]
 
         def after(module: Any, args: tuple, kwargs: dict, output: Any) -> None:
-            input, hx = _arguments(args, kwargs)
+            input, hx = _arguments(module, args, kwargs)
             self._add(path, black_box.record_layer(module, input, hx, output, states.pop()))
 
         return [
-            module.register_forward_pre_hook(before),
-            module.register_forward_hook(after, with_kwargs=True),
+            module.register_forward_pre_hook(_Hook(before)),
+            module.register_forward_hook(_Hook(after), with_kwargs=True),
         ]
 
     def _add(self, path: str, records: Iterable[LayerRecord]) -> None:
         for record in records:
             name = f"{path}.{record.name}" if path else record.name
-            if self._patterns and not any(fnmatchcase(name, each) for each in self._patterns):
-                continue
-            self._calls.setdefault(name, []).append(LayerTrace.of(name, record))
+            if self._wants(name):
+                self._calls.setdefault(name, []).append(LayerTrace.of(name, record))
 
     def _add_step(self, path: str, record: LayerRecord) -> None:
         name = path or "cell"
-        if self._patterns and not any(fnmatchcase(name, each) for each in self._patterns):
-            return
-        self._one_step.add(name)
-        self._calls.setdefault(name, []).append(LayerTrace.of(name, record))
+        if self._wants(name):
+            self._one_step.add(name)
+            self._calls.setdefault(name, []).append(LayerTrace.of(name, record))
+
+    def _wants(self, name: str) -> bool:
+        patterns = self._patterns
+        return patterns is None or any(fnmatchcase(name, each) for each in patterns)
 
     # Reading
 
@@ -206,14 +212,47 @@ def load_trace(path: str | Path) -> Trace:
         InputError: the file is not a trace.
     """
     trace = Trace.__new__(Trace)
-    trace._model, trace._patterns, trace._watching = nn.Module(), (), None
+    trace._model, trace._patterns, trace._watching = nn.Module(), None, None
     trace._calls, trace._one_step = {}, set()
     for layer in storage.load(path):
         trace._calls.setdefault(layer.name, []).append(layer)
     return trace
 
 
-def _arguments(args: tuple, kwargs: dict) -> tuple[Any, Any]:
-    """input and hx of a forward call, however they were passed."""
-    given = dict(zip(("input", "hx"), args, strict=False)) | kwargs
-    return given["input"], given.get("hx")
+class _Hook:
+    """A hook that watches the module it was put on, and not the module's copies."""
+
+    def __init__(self, run: Callable[..., None]) -> None:
+        self.run = run
+
+    def __call__(self, *args: Any) -> None:
+        self.run(*args)
+
+    def __reduce__(self) -> tuple:  # how it is copied and pickled
+        return _Hook, (_look_away,)
+
+
+def _look_away(*_: Any) -> None:
+    pass
+
+
+def _names(path: str, module: Layer | OneStep) -> list[str]:
+    """The names under which a module's records will be found."""
+    if isinstance(module, (RecurrentCell, nn.RNNCellBase)):
+        return [path or "cell"]
+    suffixes = ("", "_reverse") if module.bidirectional else ("",)
+    layers = [f"l{layer}{suffix}" for layer in range(module.num_layers) for suffix in suffixes]
+    return [f"{path}.{layer}" if path else layer for layer in layers]
+
+
+def _check_patterns(patterns: tuple[str, ...], names: list[str]) -> None:
+    idle = [each for each in patterns if not any(fnmatchcase(name, each) for name in names)]
+    if idle or not patterns:
+        found = ", ".join(repr(each) for each in idle) or "none"
+        raise InputError(f"layers: expected some of {', '.join(names)}, got {found}")
+
+
+def _arguments(module: nn.Module, args: tuple, kwargs: dict) -> tuple[Any, Any]:
+    """input and hx of a forward call, however they were passed and whatever they are called."""
+    given = list(inspect.signature(module.forward).bind(*args, **kwargs).arguments.values())
+    return given[0], given[1] if len(given) > 1 else None

@@ -1,20 +1,19 @@
 """Traces on disk: one safetensors file, tensors in packed tokens, names and layouts as JSON."""
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as save_bytes
 from torch import Tensor
 
 from glasscell.cells import SQUASHES, GateMap
 from glasscell.engines import Packing, Record
 from glasscell.errors import InputError
+from glasscell.files import write_file
 from glasscell.nn.layout import Layout
 from glasscell.trace.layer import LayerTrace
 
@@ -45,15 +44,7 @@ def save(items: Iterable[tuple[str, LayerTrace]], path: str | Path) -> None:
                 "packed": layout.packed,
             }
         )
-    path = Path(path)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        save_file(tensors, beside, {"format": FORMAT, "layers": json.dumps(layers)})
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
+    write_file(Path(path), save_bytes(tensors, {"format": FORMAT, "layers": json.dumps(layers)}))
 
 
 def load(path: str | Path) -> list[LayerTrace]:
@@ -67,9 +58,11 @@ def load(path: str | Path) -> list[LayerTrace]:
                 raise InputError(f"{path}: not a trace of this version of Glasscell")
             layers = json.loads(header["layers"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, json.JSONDecodeError, KeyError) as error:
+        if not isinstance(layers, list):
+            raise TypeError("its list of layers is no list")
+        return [_layer(k, layer, tensors) for k, layer in enumerate(layers)]
+    except (SafetensorError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not a trace, or damaged ({error})") from error
-    return [_layer(k, layer, tensors) for k, layer in enumerate(layers)]
 
 
 def _layer(k: int, layer: dict[str, Any], tensors: dict[str, Tensor]) -> LayerTrace:
@@ -89,13 +82,24 @@ def _layer(k: int, layer: dict[str, Any], tensors: dict[str, Tensor]) -> LayerTr
         for gate in layer["gates"]
     )
     record = Record(**{part: get(part) for part in Record.__dataclass_fields__})
+    h_0, c_0 = get("h_0"), get("c_0")
+    _check_sizes(layout.packing, len(gates), record, h_0, c_0)
     return LayerTrace(
-        layer["name"],
-        layer["kind"],
-        gates,
-        record,
-        layout,
-        get("h_0"),
-        get("c_0"),
-        layer["reverse"],
+        layer["name"], layer["kind"], gates, record, layout, h_0, c_0, layer["reverse"]
     )
+
+
+def _check_sizes(packing: Packing, G: int, record: Record, h_0: Tensor, c_0: Tensor | None) -> None:
+    """Raises TypeError where a tensor is missing or is not of the size that was described."""
+    N, B, P = packing.N, packing.B, h_0.shape[-1]
+    H = P if record.gates is None else record.gates.shape[-1]
+    expected = {"h": (N, P), "h_n": (B, P), "gates": (N, G, H), "pre": (N, G, H)}
+    if c_0 is not None:
+        expected |= {"c": (N, H), "c_n": (B, H)}
+    found = {name: getattr(record, name) for name in expected} | {"h_0": h_0}
+    expected["h_0"] = (B, P)
+    for name, tensor in found.items():
+        if tensor is None:
+            raise TypeError(f"{name} is missing")
+        if tuple(tensor.shape) != expected[name]:
+            raise TypeError(f"{name} is {tuple(tensor.shape)}, described as {expected[name]}")

@@ -51,9 +51,14 @@ def fit(
     """
     train, validation = _tokens(vocabulary, split)
     saved = None if checkpoint is None else _read_checkpoint(checkpoint)
+    # The first token is read, not predicted.
+    first = vocabulary.characters(vocabulary.decode(validation[:1]))
+    words = vocabulary.words(split.validation) or len(validation)
     keep_best = KeepBest(
         writer,
-        characters_per_token=vocabulary.characters(split.validation) / len(validation),
+        characters_per_token=(vocabulary.characters(split.validation) - first)
+        / (len(validation) - 1),
+        words_per_token=max(1, words - 1) / (len(validation) - 1),
     )
     signals = StopSignals(keep_best)
     with quiet_lightning(), signals.listening():
@@ -77,6 +82,8 @@ def fit(
             validation=Streams(validation, streams=val_streams, chunk=128),
             plan=Plan(recipe, len(train_streams)),
         )
+        if saved is not None:
+            _refuse_other_streams(saved, streams, world)
         if saved is not None and not extended:
             _refuse_finished(saved, module.plan, writer.path)
         try:
@@ -112,6 +119,15 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
     except (OSError, RuntimeError, pickle.UnpicklingError, KeyError, TypeError, EOFError):
         raise FolderError(f"{path} is damaged: the run cannot be resumed") from None
     return saved
+
+
+def _refuse_other_streams(saved: dict[str, Any], streams: int, world: int) -> None:
+    state = saved[KEY]["state"]
+    if state is not None and state[0].shape[1] != streams:
+        raise UserError(
+            f"the run reads {state[0].shape[1]} streams of text, which {world} devices cannot "
+            "share evenly; resume it on a number of devices that divides them"
+        )
 
 
 def _refuse_finished(saved: dict[str, Any], plan: Plan, path: Path) -> None:

@@ -22,11 +22,16 @@ class KeepBest(pl.Callback):
     Args:
         writer: the model folder.
         characters_per_token: of the validation text, to turn nats a token into bits a character.
+        words_per_token: of the validation text, for the perplexity of a word; 1 where tokens are
+            not words or parts of them.
     """
 
-    def __init__(self, writer: FolderWriter, *, characters_per_token: float) -> None:
+    def __init__(
+        self, writer: FolderWriter, *, characters_per_token: float, words_per_token: float = 1.0
+    ) -> None:
         self.writer = writer
         self.characters_per_token = characters_per_token
+        self.words_per_token = words_per_token
         self.best = math.inf
         self.best_step = 0
         self.waited = 0
@@ -75,7 +80,7 @@ class KeepBest(pl.Callback):
         return {
             "nats_per_token": loss,
             "bits_per_character": bits / self.characters_per_token,
-            "perplexity": math.exp(min(700.0, loss)),
+            "perplexity": math.exp(min(700.0, loss / self.words_per_token)),
         }
 
     def metrics(self, module: LanguageModule) -> dict[str, Any]:

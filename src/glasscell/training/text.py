@@ -104,7 +104,8 @@ def train_text(
         architecture.setdefault("embedding", 256 if level == "word" else 64)
         config = LanguageModelConfig(vocabulary=len(vocabulary), **architecture)
         if recipe.learning_rate is None:
-            recipe = replace(recipe, learning_rate=default_learning_rate(config.hidden))
+            rate = default_learning_rate(config.cell, config.hidden)
+            recipe = replace(recipe, learning_rate=rate)
         data = {"level": level, "files": names, "sha256": _fingerprint(whole), "length": len(whole)}
         _write_description(writer, config, recipe, data, vocabulary, split)
         with torch.random.fork_rng(devices=[]):
