@@ -8,7 +8,6 @@ from io import TextIOWrapper
 
 from glasscell.cli.boundary import exit_code
 
-
 # Threads of a parallel loop that wait for each other by spinning starve each other as soon as
 # anything else runs on the same cores: beside one busy process, training on two cores fell from
 # 60,000 to 300 tokens a second. A short spin keeps 95 % of the speed of an idle machine and most

@@ -82,7 +82,6 @@ def check_input(layer: "Recurrent", input: Tensor | PackedSequence) -> None:
     data = input.data if isinstance(input, PackedSequence) else input
     if not isinstance(data, Tensor):
         raise TypeError(f"input: expected a Tensor or PackedSequence, got {type(input).__name__}")
-    weight = layer.weights().W
     I = layer.input_size
     if isinstance(input, PackedSequence):
         dims, shapes = (2,), f"packed data (N, {I})"
@@ -91,7 +90,7 @@ def check_input(layer: "Recurrent", input: Tensor | PackedSequence) -> None:
         shapes += f", or (T, {I}) for a single sequence"
     if data.dim() not in dims or data.shape[-1] != I:
         raise InputError(f"input: expected {shapes}, got {tuple(data.shape)}")
-    check_dtype_and_device("input", data, weight)
+    check_dtype_and_device("input", data, layer.weight_ih_l0)
 
 
 def check_states(
@@ -114,6 +113,6 @@ def check_states(
         expected = (LD, *batch, size)
         if tuple(state.shape) != expected:
             raise InputError(f"{name}: expected {expected}, got {tuple(state.shape)}")
-        check_dtype_and_device(name, state, layer.weights().W)
+        check_dtype_and_device(name, state, layer.weight_ih_l0)
     h_0, *rest = (state for state, _ in states.values())
     return h_0, rest[0] if rest else None

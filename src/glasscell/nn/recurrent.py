@@ -48,6 +48,7 @@ class Recurrent(nn.Module):
     """Stacked recurrent layers over sequences. Use `LSTM`, `GRU` or `RNN`."""
 
     cell: Cell
+    weight_ih_l0: nn.Parameter
 
     def __init__(
         self,
@@ -253,7 +254,7 @@ class Recurrent(nn.Module):
         """The last states, in the caller's order."""
 
         def stacked(states: list[Tensor]) -> Tensor:
-            stack = layout.callers_states(torch.stack(states))
+            stack = layout.callers_states(torch.stack(states))  # (L*D, B, .): no view of others
             return stack if layout.batched else stack.squeeze(1)
 
         h_n = stacked([each.record.h_n for each in records])

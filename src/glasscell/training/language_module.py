@@ -30,7 +30,7 @@ from glasscell.tasks.language.model import (
 )
 from glasscell.training.diverged import LossGuard
 from glasscell.training.recipe import Plan
-from glasscell.training.shards import gather_rows, gather_states, own_states
+from glasscell.training.shards import gather, gather_states, own_states
 
 KEY = "glasscell"  # in the checkpoint
 
@@ -175,7 +175,8 @@ class LanguageModule(pl.LightningModule):
         checkpoint.pop("loops")
         checkpoint["global_step"] = self.step
         checkpoint["epoch"] = self.step // self.plan.steps_per_epoch
-        states = None if self.state is None else gather_states(self, state_tensors(self.state))
+        world = self.trainer.world_size
+        states = None if self.state is None else gather_states(state_tensors(self.state), world)
         checkpoint[KEY] = {
             "step": self.step,
             "seconds": self.seconds,
@@ -229,11 +230,11 @@ class _Pass:
 
 def _generators(module: LanguageModule) -> dict[str, Any]:
     """The state of every process's random generators."""
-    saved = {"cpu": gather_rows(module, torch.get_rng_state())}
+    states = {"cpu": torch.get_rng_state()}
     if module.device.type != "cpu":
-        device = torch.get_device_module(module.device)
-        saved[module.device.type] = gather_rows(module, device.get_rng_state())
-    return saved
+        states[module.device.type] = torch.get_device_module(module.device).get_rng_state()
+    world = module.trainer.world_size
+    return {kind: gather(s.to(module.device), world).cpu() for kind, s in states.items()}
 
 
 def _restore_generators(saved: dict[str, Any], rank: int, device: torch.device) -> None:

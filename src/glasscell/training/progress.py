@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import cached_property
 from typing import Any
 
 import lightning.pytorch as pl
@@ -32,13 +33,18 @@ class Progress(pl.Callback):
         self.keep_best = keep_best
         self.level = level
         self.shown = shown
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self.live: Live | None = None
         self._last_look = 0.0
         self._last_step = 0
         self._loss = math.nan
         self._rate = math.nan  # tokens a second
         self._validation = ""
+
+    @cached_property
+    def console(self) -> Console:
+        # Made where it is used: strategies that start processes send callbacks to them, and a
+        # console holds locks, which cannot be sent.
+        return Console(stderr=True, highlight=False, soft_wrap=True)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, LanguageModule)
