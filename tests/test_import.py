@@ -1,4 +1,4 @@
-"""What `import glasscell` brings in: torch, and nothing heavy or optional."""
+"""What `import glasscell` and its public names bring in: torch, and nothing heavy or optional."""
 
 import json
 import subprocess
@@ -6,6 +6,10 @@ import sys
 
 HEAVY = ("lightning", "pytorch_lightning", "plotly", "typer", "rich", "onnx", "dash", "polars",
          "torch._dynamo", "torch._inductor", "sympy", "pandas", "matplotlib")  # fmt: skip
+
+
+# Public names are imported when they are first asked for, so all of them are.
+EVERYTHING = "import glasscell\n[getattr(glasscell, name) for name in glasscell.__all__]"
 
 
 def modules_after(statement: str) -> set[str]:
@@ -16,10 +20,14 @@ def modules_after(statement: str) -> set[str]:
 
 
 def test_importing_brings_nothing_heavy_that_torch_does_not():
-    added = modules_after("import glasscell") - modules_after("import torch")
+    added = modules_after(EVERYTHING) - modules_after("import torch")
     heavy = sorted(name for name in added for h in HEAVY if name == h or name.startswith(f"{h}."))
     assert heavy == []
     assert "glasscell.nn" in added
+
+
+def test_importing_alone_does_not_even_bring_torch():
+    assert "torch" not in modules_after("import glasscell")
 
 
 def test_neither_does_using_the_layers_and_traces():

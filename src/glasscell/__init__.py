@@ -1,13 +1,14 @@
 """LSTMs you can see into, at kernel speed."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from glasscell.errors import EngineError, InputError
-from glasscell.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell, explain_engine
-from glasscell.trace import load_trace, trace
 from glasscell.version import __version__
 
 if TYPE_CHECKING:
+    from glasscell.errors import EngineError, InputError
+    from glasscell.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell, explain_engine
+    from glasscell.tracing import load_trace, trace
     from glasscell.training import load, resume_text, train_text
 
 __all__ = [
@@ -28,13 +29,25 @@ __all__ = [
     "train_text",
 ]
 
-_TRAINING = ("load", "resume_text", "train_text")
+_ROOMS = {
+    "errors": ("EngineError", "InputError"),
+    "nn": ("GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "explain_engine"),
+    "tracing": ("load_trace", "trace"),
+    "training": ("load", "resume_text", "train_text"),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """What belongs to training is imported when it is first asked for."""
-    if name in _TRAINING:
-        from glasscell import training
+    """Public names are imported when they are first asked for: torch takes seconds to import,
+    and `glasscell --help` should not.
+    """
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module 'glasscell' has no attribute {name!r}")
+    value = getattr(import_module(f"glasscell.{_ROOM_OF[name]}"), name)
+    globals()[name] = value
+    return value
 
-        return getattr(training, name)
-    raise AttributeError(f"module 'glasscell' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 import glasscell
-from glasscell.trace import LayerTrace
+from glasscell.tracing import LayerTrace
 
 KINDS = {"lstm": glasscell.LSTM, "gru": glasscell.GRU, "rnn": glasscell.RNN}
 

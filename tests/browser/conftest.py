@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 import glasscell
 from glasscell.plots import language_report
-from glasscell.trace import Trace
+from glasscell.tracing import Trace
 
 FLAGS = [
     "--disable-gpu",

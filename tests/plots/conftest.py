@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import glasscell
-from glasscell.trace import Trace
+from glasscell.tracing import Trace
 
 
 class Read(NamedTuple):

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from small_run import SMALL, TEXT
 
+from glasscell.files import WriteError, write_file
 from glasscell.training import load, train_text
-from glasscell.training.atomic import WriteError, write_file
 from glasscell.training.model_folder import FolderError, FolderWriter
 
 

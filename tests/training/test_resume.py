@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from small_run import PER_EPOCH, SMALL, TEXT
 
-from glasscell.tasks.user_error import UserError
+from glasscell.errors import UserError
 from glasscell.training import load, resume_text, train_text
 from glasscell.training.interrupted import Interrupted
 from glasscell.training.language_module import LanguageModule

@@ -8,8 +8,8 @@ import pytest
 import torch
 from small_run import PER_EPOCH, SMALL, TEXT
 
+from glasscell.errors import UserError
 from glasscell.tasks.language import NGram, default_corpus, evaluate, split_by_position
-from glasscell.tasks.user_error import UserError
 from glasscell.training import load, train_text
 from glasscell.training.language_module import LanguageModule
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from glasscell.errors import InputError
-from glasscell.trace import LayerTrace
+from glasscell.tracing import LayerTrace
 
 # The gate that multiplies the previous state: c_t = f * c_{t-1} + ..., h_t = z * h_{t-1} + ...
 KEEPING_GATES = ("forget_gate", "update_gate")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from glasscell.errors import InputError
-from glasscell.trace import LayerTrace
+from glasscell.tracing import LayerTrace
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from glasscell.analysis.saturation import sigmoid_gates
 from glasscell.errors import InputError
-from glasscell.trace import LayerTrace
+from glasscell.tracing import LayerTrace
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from glasscell.errors import InputError
-from glasscell.trace import LayerTrace
+from glasscell.tracing import LayerTrace
 
 
 def swings(layer: LayerTrace, short: int = 8, long: int = 64, b: int = 0) -> Tensor:

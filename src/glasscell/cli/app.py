@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
+from glasscell.cli.demo import demo
 from glasscell.cli.evaluate import evaluate
 from glasscell.cli.generate import generate
+from glasscell.cli.inspect import inspect
 from glasscell.cli.train import train
 from glasscell.version import __version__
 
@@ -49,14 +49,9 @@ def root(
         print(ctx.get_help())
 
 
-def _add_if_there(name: str) -> None:
-    if find_spec(f"glasscell.cli.{name}") is not None:
-        app.command(name)(getattr(import_module(f"glasscell.cli.{name}"), name))
-
-
 # In the order in which a newcomer meets them.
-_add_if_there("demo")
+app.command()(demo)
 app.add_typer(train, name="train")
 app.command()(evaluate)
 app.command()(generate)
-_add_if_there("inspect")
+app.command()(inspect)

@@ -7,6 +7,8 @@ import sys
 import traceback
 from collections.abc import Callable
 
+from glasscell.errors import UserError
+
 MISTAKE = 2  # the exit code for what the person can put right
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -49,14 +51,8 @@ def _sentence(error: Exception) -> str | None:
         return extra and f"this command needs more packages: pip install 'glasscell[{extra}]'"
     if isinstance(error, MemoryError):
         return "there is not enough memory"
-    if _is_user_error(error):
+    if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"cannot use {error.filename}: {(error.strerror or str(error)).lower()}"
     return None
-
-
-def _is_user_error(error: Exception) -> bool:
-    # Looked up, not imported: where the module is not loaded, no such error can have been raised.
-    module = sys.modules.get("glasscell.tasks.user_error")
-    return module is not None and isinstance(error, module.UserError)

@@ -40,8 +40,8 @@ def evaluate(
 
         glasscell evaluate runs/book other.txt --json
     """
+    from glasscell.errors import UserError
     from glasscell.tasks.language import UnknownCharacters, text_blocks
-    from glasscell.tasks.user_error import UserError
     from glasscell.training import load
 
     model = load(run)

@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from glasscell.tasks.language.vocabulary import Text
-    from glasscell.trace import Trace
+    from glasscell.tracing import Trace
     from glasscell.training import LanguageRun
 
 DEFAULT_STEPS = 1000  # of the held-out text, where none is given
@@ -76,8 +76,8 @@ def inspect(
 
 
 def _text_of(model: LanguageRun, text: str | None, file: str | None) -> Text:
+    from glasscell.errors import UserError
     from glasscell.tasks.language import read_texts
-    from glasscell.tasks.user_error import UserError
 
     as_bytes = model.vocabulary.level == "byte"
     if text is not None and file is not None:
@@ -90,7 +90,7 @@ def _text_of(model: LanguageRun, text: str | None, file: str | None) -> Text:
 
 
 def _layer_name(trace: Trace, wanted: str | None) -> str:
-    from glasscell.tasks.user_error import UserError
+    from glasscell.errors import UserError
 
     if wanted is None:
         return trace.names[-1]

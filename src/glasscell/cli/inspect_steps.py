@@ -18,7 +18,7 @@ from glasscell.analysis import (
     units_by_memory,
 )
 from glasscell.cli.reading import Reading, token_text
-from glasscell.trace import LayerTrace
+from glasscell.tracing import LayerTrace
 
 WIDE = 118  # columns that the table needs to show values beside unit numbers
 WITHOUT_TERMINAL = 132  # columns, where there is no terminal to ask

@@ -8,10 +8,9 @@ from io import TextIOWrapper
 
 from glasscell.cli.boundary import exit_code
 
-# Threads of a parallel loop that wait for each other by spinning starve each other as soon as
-# anything else runs on the same cores: beside one busy process, training on two cores fell from
-# 60,000 to 300 tokens a second. A short spin keeps 95 % of the speed of an idle machine and most
-# of that of a busy one. Read by libgomp when torch is first imported.
+# Threads that wait for each other by spinning starve each other as soon as anything else runs on
+# the same cores; a short spin costs little on an idle machine and several times less on a busy
+# one. libgomp reads this when torch is first imported.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 

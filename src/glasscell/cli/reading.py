@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from glasscell.tasks.language.vocabulary import Text
-    from glasscell.trace import Trace
+    from glasscell.tracing import Trace
     from glasscell.training import LanguageRun
 
 TOKENS_OF_LEVEL = {"char": "character", "byte": "byte", "word": "token"}
@@ -60,8 +60,8 @@ def read(model: LanguageRun, text: Text, *, limit: int = 5000) -> Reading:
     """
     import torch
 
-    from glasscell.tasks.user_error import UserError
-    from glasscell.trace import trace
+    from glasscell.errors import UserError
+    from glasscell.tracing import trace
 
     if not text:
         raise UserError("the text is empty: there is nothing to look into")
@@ -81,8 +81,8 @@ def write_report(
     Raises:
         WriteError: the file cannot be written.
     """
+    from glasscell.files import write_file
     from glasscell.plots import language_report
-    from glasscell.training.atomic import write_file
 
     model = reading.model
     more: dict[str, object] = {

@@ -11,7 +11,7 @@ from glasscell.errors import InputError
 from glasscell.plots.palette import UNBOUNDED_TICKS, Theme, gate_scale, look, signed_scale
 from glasscell.plots.theme import colour_bar, framed, theme_of
 from glasscell.plots.token_text import labels
-from glasscell.trace import LayerTrace
+from glasscell.tracing import LayerTrace
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

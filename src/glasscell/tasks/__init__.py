@@ -1,5 +1,5 @@
 """What people train: one package a task."""
 
-from glasscell.tasks.user_error import UserError
+from glasscell.errors import UserError
 
 __all__ = ["UserError"]

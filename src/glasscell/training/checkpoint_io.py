@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from glasscell.training.atomic import write_file
+from glasscell.files import write_file
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from glasscell.tasks.user_error import UserError
+from glasscell.errors import UserError
 
 EVERY = 50  # steps between two looks at an accelerator's losses: each look waits for the device
 

@@ -11,11 +11,11 @@ import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from glasscell.errors import UserError
 from glasscell.tasks.language.chunks import Streams, fitting_streams
 from glasscell.tasks.language.model import LanguageModel
 from glasscell.tasks.language.text import Split, TextError
 from glasscell.tasks.language.vocabulary import Vocabulary
-from glasscell.tasks.user_error import UserError
 from glasscell.training.checkpoint_io import AtomicCheckpointIO
 from glasscell.training.diverged import TrainingDiverged
 from glasscell.training.hardware import Hardware

@@ -18,8 +18,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from glasscell.tasks.user_error import UserError
-from glasscell.training.atomic import write_error, write_file
+from glasscell.errors import UserError
+from glasscell.files import write_error, write_file
 
 CONFIG = "config.json"
 VOCABULARY = "vocab.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from glasscell.tasks.user_error import UserError
+from glasscell.errors import UserError
 
 DEFAULT_EPOCHS = 10.0
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
+from glasscell.errors import UserError
 from glasscell.tasks.language.levels import LEVELS, build_vocabulary, vocabulary_from_json
 from glasscell.tasks.language.model import LanguageModel, LanguageModelConfig
 from glasscell.tasks.language.text import Split, TextError, read_texts, split_by_position
 from glasscell.tasks.language.vocabulary import Text, Vocabulary
-from glasscell.tasks.user_error import UserError
 from glasscell.training.hardware import Hardware, is_helper_process
 from glasscell.training.language_run import LanguageRun, language_config
 from glasscell.training.loading import load

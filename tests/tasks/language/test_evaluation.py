@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from glasscell.errors import UserError
 from glasscell.tasks.language import evaluation
 from glasscell.tasks.language.byte_level import Bytes
 from glasscell.tasks.language.characters import Characters
@@ -12,7 +13,6 @@ from glasscell.tasks.language.evaluation import evaluate
 from glasscell.tasks.language.model import LanguageModel, LanguageModelConfig
 from glasscell.tasks.language.vocabulary import UnknownCharacters
 from glasscell.tasks.language.words import Words
-from glasscell.tasks.user_error import UserError
 
 LETTERS = "abcdefg \n"
 

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 import glasscell
+from glasscell.errors import UserError
 from glasscell.tasks.language.model import LanguageModel, LanguageModelConfig
-from glasscell.tasks.user_error import UserError
 
 TORCH = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glasscell.errors import UserError
 from glasscell.tasks.language.corpus import default_corpus
 from glasscell.tasks.language.text import TextError, read_texts, split_by_position, text_blocks
-from glasscell.tasks.user_error import UserError
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from glasscell.errors import UserError
 from glasscell.tasks.language.characters import Characters
 from glasscell.tasks.language.model import LanguageModel, LanguageModelConfig
 from glasscell.tasks.language.sampling import generate, sample_tokens, sampling_probabilities
 from glasscell.tasks.language.vocabulary import UnknownCharacters
-from glasscell.tasks.user_error import UserError
 
 LOGITS = torch.log(torch.tensor([0.05, 0.5, 0.15, 0.3]))
 ALPHABET = "abcde \n"

@@ -23,7 +23,7 @@ from glasscell.plots.palette import Theme, look
 from glasscell.plots.report.numbers import encoded, quantised
 from glasscell.plots.saturation import saturation_figure
 from glasscell.plots.unit_strips import unit_strips_figure
-from glasscell.trace import LayerTrace
+from glasscell.tracing import LayerTrace
 
 LIVELIEST = 8  # units that the page offers to begin with
 MOST_VALUES = 24_000_000  # that one page carries; a browser still opens it at once

@@ -12,7 +12,7 @@ from glasscell.analysis import predictions
 from glasscell.errors import InputError
 from glasscell.plots.palette import DARK, LIGHT, LOOKS, THEMES, Theme
 from glasscell.plots.report import content
-from glasscell.trace import LayerTrace, Trace
+from glasscell.tracing import LayerTrace, Trace
 from glasscell.version import __version__
 
 SCRIPTS = (

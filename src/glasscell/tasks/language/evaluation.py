@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from glasscell.errors import UserError
 from glasscell.tasks.language.model import LanguageModel, State
 from glasscell.tasks.language.vocabulary import Text, UnknownCharacters, Vocabulary
-from glasscell.tasks.user_error import UserError
 
 CHUNK = 128  # steps a call: bounds the memory that logits take
 WARM_UP = 512  # tokens that a stream reads, unscored, before its own stretch; whole CHUNKs

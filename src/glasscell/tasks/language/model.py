@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from glasscell.errors import UserError
 from glasscell.nn import GRU, LSTM, RNN
-from glasscell.tasks.user_error import UserError
 
 LAYERS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 

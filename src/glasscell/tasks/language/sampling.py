@@ -8,9 +8,9 @@ from itertools import islice
 import torch
 from torch import Tensor
 
+from glasscell.errors import UserError
 from glasscell.tasks.language.model import LanguageModel
 from glasscell.tasks.language.vocabulary import Vocabulary
-from glasscell.tasks.user_error import UserError
 
 
 def sampling_probabilities(

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from glasscell.errors import UserError
 from glasscell.tasks.language.vocabulary import Text
-from glasscell.tasks.user_error import UserError
 
 STANDARD_INPUT = "-"
 SHORTEST = 100  # characters; below this the parts of a split are too small to mean anything

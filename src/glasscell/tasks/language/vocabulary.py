@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from glasscell.tasks.user_error import UserError
+from glasscell.errors import UserError
 
 Text = str | bytes
 

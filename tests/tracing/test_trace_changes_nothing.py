@@ -7,7 +7,7 @@ import pytest
 import torch
 from tests.nn.pairs import flat, initial
 from tests.tolerances import assert_same_bits
-from tests.trace.models import LAYERS, LAYOUTS, Loop, Tagger, input_in, make
+from tests.tracing.models import LAYERS, LAYOUTS, Loop, Tagger, input_in, make
 from torch import nn
 from torch.func import functional_call, grad, vmap
 

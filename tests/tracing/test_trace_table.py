@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.trace.models import LENGTHS
+from tests.tracing.models import LENGTHS
 from torch import nn
 
 import glasscell

@@ -8,8 +8,8 @@ from tests.cells.equations import Model
 from tests.engines.naive import run_stack
 from tests.nn.pairs import initial, leaves
 from tests.tolerances import assert_close
-from tests.trace.models import LAYERS, LAYOUTS, Loop, input_in, make
-from tests.trace.oracle import NAMES, WEIGHTS, kind_of
+from tests.tracing.models import LAYERS, LAYOUTS, Loop, input_in, make
+from tests.tracing.oracle import NAMES, WEIGHTS, kind_of
 from torch import nn
 
 import glasscell

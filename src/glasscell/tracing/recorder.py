@@ -12,9 +12,9 @@ from torch import nn
 from glasscell.errors import InputError
 from glasscell.nn import LayerRecord, Recurrent
 from glasscell.nn.cells import RecurrentCell
-from glasscell.trace import black_box, storage
-from glasscell.trace.layer import LayerTrace, are_steps, joined
-from glasscell.trace.table import table
+from glasscell.tracing import black_box, storage
+from glasscell.tracing.layer import LayerTrace, are_steps, joined
+from glasscell.tracing.table import table
 
 Layer = Recurrent | nn.RNNBase
 OneStep = RecurrentCell | nn.RNNCellBase

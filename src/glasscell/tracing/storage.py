@@ -15,7 +15,7 @@ from glasscell.engines import Packing, Record
 from glasscell.errors import InputError
 from glasscell.files import write_file
 from glasscell.nn.layout import Layout
-from glasscell.trace.layer import LayerTrace
+from glasscell.tracing.layer import LayerTrace
 
 FORMAT = "glasscell trace 1"
 

@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from tests.nn.pairs import initial
-from tests.trace.models import LAYERS, LAYOUTS, LENGTHS, Loop, input_in, make
+from tests.tracing.models import LAYERS, LAYOUTS, LENGTHS, Loop, input_in, make
 from torch import nn
 
 import glasscell

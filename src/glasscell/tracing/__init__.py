@@ -1,7 +1,7 @@
 """Recording what a model's recurrent layers compute."""
 
-from glasscell.trace.layer import LayerTrace
-from glasscell.trace.recorder import Trace, UnknownLayer, load_trace
+from glasscell.tracing.layer import LayerTrace
+from glasscell.tracing.recorder import Trace, UnknownLayer, load_trace
 
 trace = Trace
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.trace.models import Loop, Tagger
+from tests.tracing.models import Loop, Tagger
 from torch import nn
 
 import glasscell

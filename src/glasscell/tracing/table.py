@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import torch
 
-from glasscell.trace.layer import LayerTrace
+from glasscell.tracing.layer import LayerTrace
 
 HEADER = ("layer", "quantity", "shape", "min", "mean", "max")
 

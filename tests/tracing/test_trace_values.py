@@ -7,8 +7,8 @@ import pytest
 import torch
 from tests.nn.pairs import initial
 from tests.tolerances import assert_close
-from tests.trace.models import LAYERS, LAYOUTS, LENGTHS, Loop, input_in, make
-from tests.trace.oracle import expected, kind_of, model_of, quantities
+from tests.tracing.models import LAYERS, LAYOUTS, LENGTHS, Loop, input_in, make
+from tests.tracing.oracle import expected, kind_of, model_of, quantities
 from torch import nn
 
 import glasscell
