@@ -1,14 +1,11 @@
-"""One call over one sequence batch: choose an engine, run it, hand back its record.
+"""One call over one batch of sequences: choose an engine, run it, hand back its record.
 
 Arguments have been checked by the layer that made the call; here they are only asserted.
 """
 
 from torch import Tensor
 
-from glasscell.cells import Cell, Weights
 from glasscell.engines import Call, Record, choose
-from glasscell.engines.fused import FUSED_STEPS, fused_step
-from glasscell.engines.transforms import active_transform
 
 
 def run(call: Call, engine: str = "auto") -> Record:
@@ -21,12 +18,15 @@ def run(call: Call, engine: str = "auto") -> Record:
     return choose(call, engine).run(call)
 
 
-def step(cell: Cell, x: Tensor, h: Tensor, c: Tensor | None = None, *, w: Weights) -> tuple:
-    """One step for B sequences: x (B, I), h (B, P), c (B, H) -> (h,) or (h, c) after it."""
-    if cell in FUSED_STEPS and not active_transform((x, h, c, *w.tensors())):
-        return fused_step(cell, x, h, c, w)
-    after = cell.step(x, h, c, w)
-    return (after.h,) if after.c is None else (after.h, after.c)
+def step(call: Call, engine: str = "auto") -> tuple[Tensor, Tensor | None]:
+    """h (B, P) and c (B, H) after a call of a single step, with no record.
+
+    Raises:
+        EngineError: the engine asked for cannot run this call.
+    """
+    _assert_whole(call)
+    assert call.packing.T == 1
+    return choose(call, engine).step(call)
 
 
 def _assert_whole(call: Call) -> None:

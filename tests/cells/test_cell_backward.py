@@ -37,7 +37,7 @@ def test_step_backward_is_autograds(name, arriving):
     step = cell.step(x, h, c, w)
     losses = {part: torch.randn_like(getattr(step, part)) for part in PARTS if part in arriving}
     loss = sum((getattr(step, part) * d).sum() for part, d in losses.items())
-    inputs = [t for t in (x, h, c, *w.tensors()) if t is not None]
+    inputs = [t for t in (x, h, c, *w) if t is not None]
     found = torch.autograd.grad(loss, inputs, allow_unused=True)  # type: ignore[arg-type]
     expected = {
         id(t): torch.zeros_like(t) if g is None else g for t, g in zip(inputs, found, strict=True)
@@ -111,7 +111,7 @@ def test_the_gradient_of_every_gate_is_handed_on(name):
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_the_backward_in_float32_stays_in_float32(name):
     subject = SUBJECTS[name]
-    tensors = subject.weights(I, H).tensors()
+    tensors = subject.weights(I, H)
     detached: list[Any] = [t if t is None else t.detach().float() for t in tensors]
     w32 = Weights(*detached)
     x, h = torch.randn(B, I), torch.randn(B, subject.P(H))

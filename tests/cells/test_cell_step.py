@@ -84,7 +84,7 @@ def test_gradcheck_of_a_step(name):
     x, h, c = torch.randn(2, 2).double(), torch.randn(2, subject.P(4)).double(), None
     if subject.cell.has_cell_state:
         c = torch.randn(2, 4, dtype=torch.float64)
-    inputs: list = [x, h, c, *w.tensors()]
+    inputs: list = [x, h, c, *w]
     inputs = [t if t is None else t.detach().requires_grad_() for t in inputs]
 
     def run(x, h, c, *weights):

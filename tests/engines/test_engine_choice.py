@@ -1,7 +1,5 @@
 """Which engine runs, why, and what happens to an engine that cannot."""
 
-from typing import Any
-
 import pytest
 import torch
 from tests.cells.zoo import SUBJECTS
@@ -11,7 +9,6 @@ from torch.func import vmap
 
 import glasscell
 from glasscell import GRU, LSTM, RNN, EngineError, explain_engine, ops
-from glasscell.cells import Weights
 from glasscell.engines import ENGINES, Call, Packing, choose, explain
 
 
@@ -111,8 +108,3 @@ def test_an_unknown_engine_is_refused_when_it_is_named(layer_class):
     with pytest.raises(ValueError, match=expected):
         layer.engine = "cuda"
     assert layer.engine == "auto"
-
-
-def test_weights_are_listed_in_the_order_of_their_fields():
-    w: Any = SUBJECTS["lstm-peepholes-projected"].weights(3, 4)
-    assert Weights(*w.tensors()) == w

@@ -58,7 +58,7 @@ def leaves(name: str, case: tuple, dtype: torch.dtype) -> tuple[list[Any], list[
     N, B = sum(lengths), len(lengths)
     x, h_0 = torch.randn(N, I), torch.randn(B, subject.P(H))
     c_0 = torch.randn(B, H) if subject.cell.has_cell_state else None
-    tensors = [x, h_0, c_0, *subject.weights(I, H).tensors()]
+    tensors = [x, h_0, c_0, *subject.weights(I, H)]
     return [t if t is None else t.detach().to(dtype).requires_grad_() for t in tensors], lengths
 
 

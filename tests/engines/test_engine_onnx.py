@@ -61,7 +61,7 @@ def test_both_directions_of_a_layer(layer_class, engine, bias):
 
     models = []
     for d in range(2):
-        w = Weights(*layer.weights(0, bool(d)).tensors())
+        w = Weights(*layer.weights(0, bool(d)))
         models.append(as_numpy(independent(layer.cell, w)))
     initial = (h_0.numpy(), c_0.numpy() if is_lstm else None)
     y, *states = evaluate(models, x.numpy(), *initial, "bidirectional")

@@ -7,7 +7,9 @@ from tests.tolerances import assert_close
 
 from glasscell.cells import Weights
 from glasscell.engines import Call, Packing
-from glasscell.engines.reference import ReferenceEngine, SequenceFunction, unrolled
+from glasscell.engines.boundary import bounded
+from glasscell.engines.reference import ReferenceEngine, through_time
+from glasscell.engines.unrolled import unrolled
 
 LENGTHS = {"dense": [3, 3], "ragged": [3, 2, 1]}
 I, H = 2, 3
@@ -17,12 +19,21 @@ def inputs(name: str, lengths: list[int]) -> list:
     subject, B = SUBJECTS[name], len(lengths)
     c_0 = torch.randn(B, H) if subject.cell.has_cell_state else None
     tensors = [torch.randn(sum(lengths), I), torch.randn(B, subject.P(H)), c_0]
-    tensors += subject.weights(I, H).tensors()
+    tensors += subject.weights(I, H)
     return [t if t is None else t.detach().double().requires_grad_() for t in tensors]
 
 
 def packing_of(lengths: list[int]) -> Packing:
     return Packing.from_lengths(torch.tensor(lengths))
+
+
+def as_one_node(call: Call):
+    return bounded(call, unrolled, through_time)
+
+
+def call_of(name: str, packing: Packing, reverse: bool, tensors: list) -> Call:
+    x, h_0, c_0, *weights = tensors
+    return Call(SUBJECTS[name].cell, Weights(*weights), x, packing, h_0, c_0, reverse)
 
 
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
@@ -33,8 +44,8 @@ def test_the_boundary_and_the_unrolled_steps_agree(name, lengths, reverse):
     tensors = inputs(name, LENGTHS[lengths])
     wanted = [t for t in tensors if t is not None]
     results = []
-    for run in (SequenceFunction.apply, unrolled):
-        steps = run(SUBJECTS[name].cell, packing, reverse, *tensors)
+    for run in (as_one_node, unrolled):
+        steps = run(call_of(name, packing, reverse, tensors))
         outputs = [t for t in steps[:4] if t is not None]
         torch.manual_seed(1)
         grads = torch.autograd.grad(outputs, wanted, [torch.randn_like(t) for t in outputs])
@@ -54,7 +65,7 @@ def recorded(name: str, packing: Packing, reverse: bool):
         given = iter(tensors)
         x, h_0 = next(given), next(given)
         c_0 = next(given) if subject.cell.has_cell_state else None
-        template = subject.weights(1, 2).tensors()
+        template = subject.weights(1, 2)
         w = Weights(*(None if t is None else next(given) for t in template))  # type: ignore[arg-type]
         call = Call(subject.cell, w, x, packing, h_0, c_0, reverse, record=True)
         r = ReferenceEngine().run(call)
@@ -89,11 +100,11 @@ def test_a_second_derivative_follows_a_path_between_the_inputs_once():
 
     def loss(x, run):
         h_0 = torch.tanh(torch.cat((x[:2], x[:2, :1]), 1))
-        h, c, gates, *_ = run(SUBJECTS[name].cell, packing, False, x, h_0, c_0, *weights)
+        h, c, gates, *_ = run(call_of(name, packing, False, [x, h_0, c_0, *weights]))
         return (h.sum() * c.square().sum() + gates.pow(3).sum()) ** 2
 
     found = []
-    for run in (SequenceFunction.apply, unrolled):
+    for run in (as_one_node, unrolled):
         (first,) = torch.autograd.grad(loss(x, run), x, create_graph=True)
         found.append(torch.autograd.grad(first.square().sum(), [x, weights[0]]))
     for a, b in zip(*found, strict=True):
@@ -104,7 +115,7 @@ def test_only_what_is_asked_for_gets_a_gradient():
     tensors = inputs("lstm", [3, 2])
     for k in (1, 4):  # h_0 and U
         tensors[k] = tensors[k].detach()
-    steps = SequenceFunction.apply(SUBJECTS["lstm"].cell, packing_of([3, 2]), False, *tensors)
+    steps = as_one_node(call_of("lstm", packing_of([3, 2]), False, tensors))
     steps[0].sum().backward()
     assert tensors[1].grad is None
     assert tensors[4].grad is None
@@ -113,7 +124,7 @@ def test_only_what_is_asked_for_gets_a_gradient():
 
 def test_one_boundary_a_sequence():
     tensors = inputs("lstm", [3, 2])
-    steps = SequenceFunction.apply(SUBJECTS["lstm"].cell, packing_of([3, 2]), False, *tensors)
+    steps = as_one_node(call_of("lstm", packing_of([3, 2]), False, tensors))
     nodes = {step.grad_fn for step in steps if step is not None}
     assert len(nodes) == 1
     assert {type(fn).__name__ for fn, _ in nodes.pop().next_functions if fn} == {"AccumulateGrad"}

@@ -63,7 +63,7 @@ def replayed(name: str, lengths: list[int], reverse: bool, dtype: torch.dtype, I
     cell = subject.cell
     states: list[Any] = [torch.randn(max(lengths), B, I), torch.randn(B, subject.P(H))]
     states.append(torch.randn(B, H) if cell.has_cell_state else None)
-    tensors: Any = subject.weights(I, H).tensors()
+    tensors: Any = subject.weights(I, H)
     weights: list[Any] = [t if t is None else t.detach().to(dtype) for t in tensors]
     w = Weights(*weights)
     states = [t if t is None else t.to(dtype) for t in states]

@@ -6,8 +6,11 @@ from glasscell.cells.gru import GRU
 from glasscell.cells.lstm import LSTM, with_peepholes
 from glasscell.cells.rnn import RNN
 
+KINDS: dict[str, type[Cell]] = {cell.kind: cell for cell in (LSTM, GRU, RNN)}
+
 __all__ = [
     "GRU",
+    "KINDS",
     "LSTM",
     "RELU",
     "RNN",

@@ -60,6 +60,26 @@ class Cell(ABC):
         return len(self.gates)
 
     @property
+    def state(self) -> str:
+        """The name of the state that carries the memory: "cell" where there is one, or "hidden"."""
+        return "cell" if self.has_cell_state else "hidden"
+
+    @property
+    def keeping_gate(self) -> GateMap | None:
+        """The gate that says how much of that state stays; None if it is written anew each step."""
+        return None
+
+    def carry(self, gates: Tensor) -> tuple[Tensor, Tensor] | None:
+        """What stays of the state and what is written to it: state_t = keep * state_{t-1} + write.
+
+        Args:
+            gates: (..., G, H) after activation.
+        Returns:
+            keep and write, (..., H) each; None where the state is written anew each step.
+        """
+        return None
+
+    @property
     def quantities(self) -> tuple[str, ...]:
         """Names of what can be read of a step: the gates, then the states."""
         states = ("cell", "hidden") if self.has_cell_state else ("hidden",)
@@ -96,6 +116,16 @@ class Cell(ABC):
 def summed_terms(x: Tensor, h: Tensor, w: Weights, G: int) -> Tensor:
     """W x_t + b_x + U h_{t-1} + b_h for all gates, (B, G, H)."""
     return input_term(x, w, G) + recurrent_term(h, w, G)
+
+
+def require_reads(cell: Cell, allowed: dict[str, tuple[tuple[str, ...], ...]]) -> None:
+    """Raises ValueError where a gate is said to read what the cell's equations do not give it."""
+    for field, gate in vars(cell).items():
+        if isinstance(gate, GateMap) and gate.reads not in allowed.get(field, (("x", "h"),)):
+            raise ValueError(
+                f"{field}: a {cell.kind} runs it reading "
+                f"{' or '.join(map(str, allowed.get(field, (('x', 'h'),))))}, got {gate.reads}"
+            )
 
 
 def added(a: Tensor, b: Tensor | None) -> Tensor:

@@ -9,8 +9,10 @@ The weights of all gates of a cell are stacked, gate by gate, in the order in wh
 lists its gates; for the LSTM that is PyTorch's `i f g o`, for the GRU `r z n`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -21,24 +23,29 @@ from torch import Tensor
 class Squash:
     """The non-linearity at the end of a gate map.
 
-    `slope` is the derivative written in terms of the *output* y = apply(v), which is what a
-    record keeps: the backward pass never needs the pre-activation.
+    Attributes:
+        name: "sigmoid".
+        apply: the function.
+        slope: its derivative in terms of the *output* y = apply(v), which is what a record
+            keeps: the backward pass never needs the pre-activation.
+        range: the least and the greatest value it can give.
     """
 
     name: str
     apply: Callable[[Tensor], Tensor]
     slope: Callable[[Tensor], Tensor]
+    range: tuple[float, float]
 
     def __reduce__(self) -> str | tuple:
         # The three of this file are the same objects after copying, so that cells stay equal.
         if SQUASHES.get(self.name) is self:
             return _squash_named, (self.name,)
-        return Squash, (self.name, self.apply, self.slope)
+        return Squash, (self.name, self.apply, self.slope, self.range)
 
 
-SIGMOID = Squash("sigmoid", torch.sigmoid, lambda y: y * (1 - y))
-TANH = Squash("tanh", torch.tanh, lambda y: 1 - y * y)
-RELU = Squash("relu", torch.relu, lambda y: (y > 0).to(y.dtype))
+SIGMOID = Squash("sigmoid", torch.sigmoid, lambda y: y * (1 - y), (0, 1))
+TANH = Squash("tanh", torch.tanh, lambda y: 1 - y * y, (-1, 1))
+RELU = Squash("relu", torch.relu, lambda y: (y > 0).to(y.dtype), (0, math.inf))
 
 SQUASHES = {squash.name: squash for squash in (SIGMOID, TANH, RELU)}
 
@@ -56,16 +63,18 @@ class GateMap:
         letter: its letter in equations: "f".
         squash: the non-linearity.
         reads: what v_t is made of: "x" (x_t), "h" (h_{t-1}), and for a peephole "c_prev"
-            (c_{t-1}) or "c" (c_t).
-        recurrent_gate: the letter of a gate that multiplies the recurrent term U h_{t-1} + b_h
-            before it joins the sum (the GRU's reset gate), or None.
+            (c_{t-1}) or "c" (c_t). A cell raises where it does not know how to run what is named.
     """
 
     name: str
     letter: str
     squash: Squash
     reads: tuple[str, ...] = ("x", "h")
-    recurrent_gate: str | None = None
+
+    @property
+    def opens(self) -> bool:
+        """Whether it goes from shut, 0, to open, 1: a gate proper, and not a candidate."""
+        return self.squash.range == (0, 1)
 
     @property
     def peephole(self) -> str | None:
@@ -73,8 +82,7 @@ class GateMap:
         return next((v for v in self.reads if v in ("c_prev", "c")), None)
 
 
-@dataclass(frozen=True)
-class Weights:
+class Weights(NamedTuple):
     """The weights of one cell: one layer in one direction. G gates, K of them with a peephole."""
 
     W: Tensor  # (G*H, I)  input weights
@@ -84,8 +92,10 @@ class Weights:
     V: Tensor | None = None  # (P, H)  projection of the hidden state (Sak et al. 2014)
     p: Tensor | None = None  # (K, H)  peephole weights, one number a unit (Gers et al. 2002)
 
-    def tensors(self) -> tuple[Tensor | None, ...]:
-        return self.W, self.U, self.b_x, self.b_h, self.V, self.p
+    @property
+    def given(self) -> list[Tensor]:
+        """Those that are there, in this order, which is also that of PyTorch's operations."""
+        return [tensor for tensor in self if tensor is not None]
 
 
 def input_term(x: Tensor, w: Weights, G: int) -> Tensor:

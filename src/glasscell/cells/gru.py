@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glasscell.cells.cell import Cell, Step, StepBackward, StepGradient, added, part
+from glasscell.cells.cell import Cell, Step, StepBackward, StepGradient, added, part, require_reads
 from glasscell.cells.gates import SIGMOID, TANH, GateMap, Weights, input_term, recurrent_term
 
 
@@ -25,10 +25,21 @@ class GRU(Cell):
 
     reset_gate: GateMap = GateMap("reset_gate", "r", SIGMOID)
     update_gate: GateMap = GateMap("update_gate", "z", SIGMOID)
-    candidate: GateMap = GateMap("candidate", "n", TANH, recurrent_gate="r")
+    candidate: GateMap = GateMap("candidate", "n", TANH)
 
     kind = "gru"
     has_cell_state = False
+
+    def __post_init__(self) -> None:
+        require_reads(self, {})
+
+    @property
+    def keeping_gate(self) -> GateMap:
+        return self.update_gate
+
+    def carry(self, gates: Tensor) -> tuple[Tensor, Tensor]:
+        _, z, n = gates.unbind(-2)
+        return z, (1 - z) * n
 
     @property
     def gates(self) -> tuple[GateMap, ...]:

@@ -16,21 +16,46 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from glasscell.cells.cell import Cell, Step, StepBackward, StepGradient, added, part, summed_terms
-from glasscell.cells.gates import SIGMOID, TANH, GateMap, Weights
+from glasscell.cells.cell import (
+    Cell,
+    Step,
+    StepBackward,
+    StepGradient,
+    added,
+    part,
+    require_reads,
+    summed_terms,
+)
+from glasscell.cells.gates import SIGMOID, TANH, GateMap, Squash, Weights
 
 
 @dataclass(frozen=True)
 class LSTM(Cell):
-    """The LSTM's definition. Its gates are configurations: replace one to get a variant."""
+    """The LSTM's definition.
+
+    What a gate reads (with or without a peephole) and how it squashes are configurations.
+    """
 
     input_gate: GateMap = GateMap("input_gate", "i", SIGMOID)
     forget_gate: GateMap = GateMap("forget_gate", "f", SIGMOID)
     candidate: GateMap = GateMap("candidate", "g", TANH)
     output_gate: GateMap = GateMap("output_gate", "o", SIGMOID)
+    output_squash: Squash = TANH  # of the cell state, on its way out
 
     kind = "lstm"
     has_cell_state = True
+
+    def __post_init__(self) -> None:
+        before, after = (("x", "h"), ("x", "h", "c_prev")), (("x", "h"), ("x", "h", "c"))
+        require_reads(self, {"input_gate": before, "forget_gate": before, "output_gate": after})
+
+    @property
+    def keeping_gate(self) -> GateMap:
+        return self.forget_gate
+
+    def carry(self, gates: Tensor) -> tuple[Tensor, Tensor]:
+        i, f, g, _ = gates.unbind(-2)
+        return f, i * g
 
     @property
     def gates(self) -> tuple[GateMap, ...]:
@@ -52,7 +77,7 @@ class LSTM(Cell):
 
         o_pre = self._peek("output_gate", o_pre, c_t, w)
         o = self.output_gate.squash.apply(o_pre)
-        h_t = o * torch.tanh(c_t)
+        h_t = o * self.output_squash.apply(c_t)
         if w.V is not None:
             h_t = h_t @ w.V.T  # (B, P)
 
@@ -63,15 +88,15 @@ class LSTM(Cell):
         self, d: StepGradient, step: Step, h: Tensor, c: Tensor | None, w: Weights
     ) -> StepBackward:
         c_prev, c_t = _present(c), _present(step.c)
-        i, f, g, o = step.gates.unbind(-2)
-        tanh_c = torch.tanh(c_t)
+        i, f, g, o = step.gates.unbind(-2)  # each (B, H)
+        tanh_c = self.output_squash.apply(c_t)
         dh = torch.zeros_like(step.h) if d.h is None else d.h
 
         # h_t = V m_t,  m_t = o_t * tanh(c_t)
-        dm = dh if w.V is None else dh @ w.V
+        dm = dh if w.V is None else dh @ w.V  # (B, H)
         do = added(dm * tanh_c, part(d.gates, 3))
         do_pre = added(do * self.output_gate.squash.slope(o), part(d.pre, 3))
-        dc = added(dm * o * TANH.slope(tanh_c), d.c)
+        dc = added(dm * o * self.output_squash.slope(tanh_c), d.c)
         dc = self._peeked("output_gate", dc, do_pre, w)
 
         # c_t = f_t * c_{t-1} + i_t * g_t

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glasscell.cells.cell import Cell, Step, StepBackward, StepGradient, added, part, summed_terms
+from glasscell.cells.cell import (
+    Cell,
+    Step,
+    StepBackward,
+    StepGradient,
+    added,
+    part,
+    require_reads,
+    summed_terms,
+)
 from glasscell.cells.gates import TANH, GateMap, Weights
 
 
@@ -22,6 +31,9 @@ class RNN(Cell):
 
     kind = "rnn"
     has_cell_state = False
+
+    def __post_init__(self) -> None:
+        require_reads(self, {})
 
     @property
     def gates(self) -> tuple[GateMap, ...]:

@@ -1,7 +1,8 @@
 """The engine contract: what an engine is given, and what it gives back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -23,29 +24,36 @@ class Call:
     reverse: bool = False
     record: bool = False  # whether the caller will read gates and states of every step
 
-    def to(self, dtype: torch.dtype) -> "Call":
-        """The same call with every tensor in another precision."""
-
-        def cast(tensor: Tensor | None) -> Any:
-            return None if tensor is None else tensor.to(dtype)
-
-        w = self.weights
-        return replace(
-            self,
-            weights=Weights(*(cast(tensor) for tensor in w.tensors())),
-            x=cast(self.x),
-            h_0=cast(self.h_0),
-            c_0=cast(self.c_0),
-        )
-
     def tensors(self) -> tuple[Tensor | None, ...]:
         """Everything a gradient may be asked for."""
-        return self.x, self.h_0, self.c_0, *self.weights.tensors()
+        return self.x, self.h_0, self.c_0, *self.weights
+
+    def with_tensors(self, tensors: Sequence[Any]) -> "Call":
+        """The same call on other tensors, given in the order of `tensors`."""
+        x, h_0, c_0, *weights = tensors
+        return replace(self, x=x, h_0=h_0, c_0=c_0, weights=Weights(*weights))
+
+    def to(self, dtype: torch.dtype) -> "Call":
+        """The same call with every tensor in another precision."""
+        return self.with_tensors([None if t is None else t.to(dtype) for t in self.tensors()])
+
+
+class Steps(NamedTuple):
+    """What all steps computed, in packed tokens: `cells.Step`, for N of them.
+
+    Gradients with respect to them come in the same shape, None where a loss reaches nothing.
+    """
+
+    h: Tensor  # (N, P)
+    c: Tensor | None  # (N, H)
+    gates: Tensor  # (N, G, H)
+    pre: Tensor  # (N, G, H)
+    q: Tensor | None  # (N, H)
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a run computed. Every tensor is connected to autograd.
+    """What a run hands to its caller. Every tensor is connected to autograd.
 
     `h` and the last states are always there; the rest where the call asked to record, or where
     the engine has it anyway.
@@ -57,6 +65,13 @@ class Record:
     c: Tensor | None = None  # (N, H)
     gates: Tensor | None = None  # (N, G, H)
     pre: Tensor | None = None  # (N, G, H)
+
+    @classmethod
+    def of(cls, call: Call, h: Tensor, c: Tensor | None, gates: Tensor, pre: Tensor) -> "Record":
+        """The record of every step, with the last states taken from it."""
+        last = call.packing.last
+        c_n = None if c is None else last(c, call.reverse)
+        return cls(h=h, h_n=last(h, call.reverse), c_n=c_n, c=c, gates=gates, pre=pre)
 
 
 class Engine(Protocol):
@@ -70,4 +85,8 @@ class Engine(Protocol):
 
     def run(self, call: Call) -> Record:
         """Runs it. Called only where `refuses` is None."""
+        ...
+
+    def step(self, call: Call) -> tuple[Tensor, Tensor | None]:
+        """h (B, P) and c (B, H) after a call of one step. Called only where `refuses` is None."""
         ...

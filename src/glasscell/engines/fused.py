@@ -17,15 +17,14 @@ from glasscell.engines.transforms import active_transform
 
 RELU_RNN = RNN(replace(RNN().hidden, squash=RELU))
 
-# What PyTorch has a fused operation for, by the definition of the cell: over a sequence, and
-# for one step.
+# What PyTorch has a fused operation for, by the definition of the cell. The one for a single
+# step has the same name with "_cell" after it.
 OPERATIONS: dict[Cell, str] = {
     LSTM(): "lstm",
     GRU(): "gru",
     RNN(): "rnn_tanh",
     RELU_RNN: "rnn_relu",
 }
-FUSED_STEPS: dict[Cell, str] = {cell: f"{name}_cell" for cell, name in OPERATIONS.items()}
 
 
 class TorchEngine:
@@ -45,17 +44,20 @@ class TorchEngine:
         # The last states stay those of the operation: a record changes nothing.
         return replace(replay(call, h), h_n=h_n, c_n=c_n)
 
+    def step(self, call: Call) -> tuple[Tensor, Tensor | None]:
+        operation = getattr(torch._VF, f"{OPERATIONS[call.cell]}_cell")  # type: ignore[attr-defined]
+        w, h, c = call.weights, call.h_0, call.c_0
+        if c is not None:
+            return operation(call.x, (h, c), w.W, w.U, w.b_x, w.b_h)
+        return operation(call.x, h, w.W, w.U, w.b_x, w.b_h), None
+
 
 def fused(call: Call) -> tuple[Tensor, Tensor, Tensor | None]:
     """h (N, P), h_n (B, P) and, for an LSTM, c_n (B, H), from PyTorch's operation."""
-    x, h_0, c_0, *_ = call.tensors()
-    w = call.weights
-    assert x is not None
-    assert h_0 is not None
+    x, h_0, c_0, w = call.x, call.h_0, call.c_0, call.weights
     packing, reverse = call.packing, call.reverse
     operation = getattr(torch._VF, OPERATIONS[call.cell])  # type: ignore[attr-defined]
     initial = h_0[None] if c_0 is None else (h_0[None], c_0[None])  # (1, B, .): one layer
-    weights = [t for t in (w.W, w.U, w.b_x, w.b_h, w.V) if t is not None]
     # has_biases, num_layers, dropout, train, bidirectional. `train` only makes a GPU keep what
     # its backward needs; without dropout it changes no value.
     options = (w.b_x is not None, 1, 0.0, torch.is_grad_enabled(), False)
@@ -63,26 +65,16 @@ def fused(call: Call) -> tuple[Tensor, Tensor, Tensor | None]:
     if packing.is_dense:
         x = x.view(packing.T, packing.B, x.shape[1])  # (T, B, I)
         x = x.flip(0) if reverse else x
-        h, *last = operation(x, initial, weights, *options, False)
-        h = (h.flip(0) if reverse else h).flatten(0, 1)
+        h, *last = operation(x, initial, w.given, *options, False)
+        h = (h.flip(0) if reverse else h).flatten(0, 1)  # (T, B, P) -> (N, P)
     else:
         if reverse:
             backwards = packing.backwards.to(x.device)
             x = x.index_select(0, backwards)
         sizes = torch.tensor(packing.batch_sizes)
-        h, *last = operation(x, sizes, initial, weights, *options)
+        h, *last = operation(x, sizes, initial, w.given, *options)
         h = h.index_select(0, backwards) if reverse else h
     return h, last[0][0], last[1][0] if c_0 is not None else None
-
-
-def fused_step(
-    cell: Cell, x: Tensor, h: Tensor, c: Tensor | None, w: Weights
-) -> tuple[Tensor, ...]:
-    """One step of a plain cell through PyTorch's operation: (h,) or (h, c) after it."""
-    operation = getattr(torch._VF, FUSED_STEPS[cell])  # type: ignore[attr-defined]
-    if c is not None:
-        return operation(x, (h, c), w.W, w.U, w.b_x, w.b_h)
-    return (operation(x, h, w.W, w.U, w.b_x, w.b_h),)
 
 
 def lay_out_for_cudnn(cell: Cell, w: Weights) -> None:
@@ -90,7 +82,7 @@ def lay_out_for_cudnn(cell: Cell, w: Weights) -> None:
 
     cuDNN wants them so, and else copies them at every call and warns of it.
     """
-    tensors = [t for t in (w.W, w.U, w.b_x, w.b_h, w.V) if t is not None]
+    tensors = w.given
     is_for_cudnn = cell in OPERATIONS and all(
         t.is_cuda and t.dtype == w.W.dtype and torch.backends.cudnn.is_acceptable(t)
         for t in tensors

@@ -9,7 +9,7 @@ again. Everything stays connected to autograd, through the gates and through the
 import torch
 from torch import Tensor
 
-from glasscell.cells import LSTM, Cell
+from glasscell.cells import Cell
 from glasscell.engines.call import Call, Record
 from glasscell.engines.packing import Packing
 from glasscell.engines.transforms import active_transform
@@ -33,20 +33,12 @@ def replay(call: Call, h: Tensor) -> Record:
         pre, _ = call.cell.preactivations(exact.x, h_prev, exact.weights)  # (N, G, H)
         gates = call.cell.activate(pre)
         c = None
-        if isinstance(call.cell, LSTM):
-            assert exact.c_0 is not None
-            i, f, g, _ = gates.unbind(-2)
+        if exact.c_0 is not None:
+            carry = call.cell.carry(gates)
+            assert carry is not None, "a cell state is carried from step to step"
             run = scan if active_transform(call.tensors()) else Scan.apply
-            c = run(f, i * g, exact.c_0, call.packing, call.reverse).to(h.dtype)
-    last = call.packing.last
-    return Record(
-        h=h,
-        h_n=last(h, call.reverse),
-        c_n=None if c is None else last(c, call.reverse),
-        c=c,
-        gates=gates.to(h.dtype),
-        pre=pre.to(h.dtype),
-    )
+            c = run(*carry, exact.c_0, call.packing, call.reverse).to(h.dtype)
+    return Record.of(call, h, c, gates.to(h.dtype), pre.to(h.dtype))
 
 
 class Scan(torch.autograd.Function):

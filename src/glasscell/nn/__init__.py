@@ -1,7 +1,7 @@
 """Modules: `LSTM`, `GRU`, `RNN` and their one-step cells, drop-ins for torch.nn."""
 
-from glasscell.nn.cells import GRUCell, LSTMCell, RNNCell
 from glasscell.nn.layers import GRU, LSTM, RNN
+from glasscell.nn.one_step import GRUCell, LSTMCell, RNNCell
 from glasscell.nn.recurrent import LayerRecord, Recurrent, explain_engine
 
 __all__ = [

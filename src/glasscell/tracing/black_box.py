@@ -15,9 +15,9 @@ from glasscell.cells import Cell, Weights
 from glasscell.engines import Call, Packing, replay
 from glasscell.errors import InputError
 from glasscell.nn import LayerRecord
-from glasscell.nn.cells import RecurrentCell
 from glasscell.nn.layers import rnn_cell
 from glasscell.nn.layout import Layout, read_packed, read_padded
+from glasscell.nn.one_step import RecurrentCell
 
 CELLS: dict[str, Cell] = {
     "LSTM": cells.LSTM(),

@@ -11,7 +11,7 @@ from torch import nn
 
 from glasscell.errors import InputError
 from glasscell.nn import LayerRecord, Recurrent
-from glasscell.nn.cells import RecurrentCell
+from glasscell.nn.one_step import RecurrentCell
 from glasscell.tracing import black_box, storage
 from glasscell.tracing.layer import LayerTrace, are_steps, joined
 from glasscell.tracing.table import table

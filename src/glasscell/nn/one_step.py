@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from glasscell import cells, ops
 from glasscell.cells import Cell, Weights
+from glasscell.engines import Call, Packing
 from glasscell.errors import InputError
 from glasscell.nn import arguments
 from glasscell.nn.layers import Device, rnn_cell
@@ -75,11 +76,17 @@ class RecurrentCell(nn.Module):
             arguments.check_dtype_and_device(name, state, self.weight_ih)
 
         batched = x.dim() == 2
-        rows = [v if v is None or batched else v.unsqueeze(0) for v in (x, *states)]
-        x, *before = rows  # type: ignore[assignment]
-        before = [x.new_zeros(x.shape[0], self.hidden_size) if v is None else v for v in before]
-        after = ops.step(self.cell, x, before[0], *before[1:], w=self.weights())
-        return tuple(v if batched else v.squeeze(0) for v in after)
+        x = x if batched else x.unsqueeze(0)  # (B, I)
+        before = [
+            x.new_zeros(x.shape[0], self.hidden_size)
+            if state is None
+            else (state if batched else state.unsqueeze(0))
+            for state in states
+        ]  # (B, H) each
+        h, c = before[0], before[1] if self.cell.has_cell_state else None
+        packing = Packing.dense(1, x.shape[0])
+        after = ops.step(Call(self.cell, self.weights(), x, packing, h, c))
+        return tuple(v if batched else v.squeeze(0) for v in after if v is not None)
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
