@@ -134,9 +134,17 @@ DAMAGE = {
     "batch sizes of text": lambda layers: [layers[0] | {"batch_sizes": ["a"]}],
     "too many tokens": lambda layers: [layers[0] | {"batch_sizes": [9] * 6}],
     "an unknown squash": lambda layers: [
-        layers[0] | {"gates": [gate | {"squash": "other"} for gate in layers[0]["gates"]]}
+        layers[0] | {"definition": layers[0]["definition"] | {"output_squash": "other"}}
     ],
-    "a gate too many": lambda layers: [layers[0] | {"gates": layers[0]["gates"] * 2}],
+    "gates of another cell": lambda layers: [layers[0] | {"kind": "gru"}],
+    "an unknown cell": lambda layers: [layers[0] | {"kind": "other"}],
+    "a gate that reads what there is not": lambda layers: [
+        layers[0]
+        | {
+            "definition": layers[0]["definition"]
+            | {"candidate": layers[0]["definition"]["candidate"] | {"reads": ["x", "y"]}}
+        }
+    ],
     "a layer without tensors": lambda layers: layers * 2,
 }
 

@@ -8,9 +8,6 @@ from torch import Tensor
 from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace
 
-# The gate that multiplies the previous state: c_t = f * c_{t-1} + ..., h_t = z * h_{t-1} + ...
-KEEPING_GATES = ("forget_gate", "update_gate")
-
 
 class UnitMemory(NamedTuple):
     """One unit and its memory span in steps."""
@@ -23,8 +20,8 @@ def keeping_gate(layer: LayerTrace) -> str | None:
     """The name of the gate that says how much of the past stays: an LSTM's forget gate, a GRU's
     update gate, None for a simple RNN.
     """
-    names = [gate.name for gate in layer.gate_maps]
-    return next((name for name in KEEPING_GATES if name in names), None)
+    gate = layer.definition.keeping_gate
+    return None if gate is None else gate.name
 
 
 def memory_span(

@@ -28,7 +28,7 @@ def sigmoid_gates(layer: LayerTrace) -> tuple[str, ...]:
     """The gates of a layer that open and shut, between 0 and 1: an LSTM's three, a GRU's two,
     none of a simple RNN's.
     """
-    return tuple(gate.name for gate in layer.gate_maps if gate.squash.name == "sigmoid")
+    return tuple(gate.name for gate in layer.gate_maps if gate.opens)
 
 
 def saturation(layer: LayerTrace, low: float = 0.1, high: float = 0.9) -> dict[str, Saturation]:

@@ -59,10 +59,8 @@ def movement(layer: LayerTrace, b: int = 0) -> Tensor:
     Returns:
         (T, H), signed, in the units of the state.
     """
-    if layer.c_0 is None:
-        state, initial = layer.sequence("hidden", b), layer.initial_hidden
-    else:
-        state, initial = layer.sequence("cell", b), layer.initial_cell
+    state = layer.sequence(layer.definition.state, b)
+    initial = layer.initial_hidden if layer.c_0 is None else layer.initial_cell
     first = (initial[b] if layer.layout.batched else initial).unsqueeze(0)  # (1, H)
     before = torch.cat((state[1:], first) if layer.reverse else (first, state[:-1]))
     return (state - before).detach()

@@ -26,7 +26,7 @@ def swings(layer: LayerTrace, short: int = 8, long: int = 64, b: int = 0) -> Ten
     """
     if not 1 <= short < long:
         raise InputError(f"short, long: expected 1 <= short < long, got {short} and {long}")
-    state = layer.sequence("hidden" if layer.c_0 is None else "cell", b)
+    state = layer.sequence(layer.definition.state, b)
     squashed = state.detach().double().tanh().nan_to_num()  # (T, H)
     return (_average(squashed, short) - _average(squashed, long)).std(0, correction=0)
 

@@ -26,7 +26,6 @@ class Layout:
         batched: False for a single sequence given as (T, I).
         T: steps of the padded tensor; at least the longest length.
         order: (B,) the caller's place of each sequence, longest first; None if already so.
-        packed: whether the caller gave a `PackedSequence`.
     """
 
     packing: Packing
@@ -34,7 +33,6 @@ class Layout:
     batched: bool = True
     T: int = 0
     order: Tensor | None = None
-    packed: bool = False
 
     @property
     def lengths(self) -> Tensor:
@@ -100,7 +98,6 @@ def read_packed(sequence: PackedSequence, batch_first: bool) -> tuple[Layout, Te
             batch_first=batch_first,
             T=len(sizes),
             order=sequence.sorted_indices,
-            packed=True,
         ),
         sequence.data,
     )

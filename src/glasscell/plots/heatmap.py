@@ -21,7 +21,7 @@ READABLE_STEPS = 90  # up to so many, each step has its token on the axis
 
 def is_gate(layer: LayerTrace, quantity: str) -> bool:
     """Whether a quantity opens and shuts between 0 and 1, rather than being signed."""
-    return any(gate.name == quantity and gate.squash.name == "sigmoid" for gate in layer.gate_maps)
+    return any(gate.name == quantity and gate.opens for gate in layer.gate_maps)
 
 
 def gate_heatmap(

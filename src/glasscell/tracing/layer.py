@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glasscell.cells import GateMap
+from glasscell.cells import Cell, GateMap
 from glasscell.engines import Packing, Record
 from glasscell.errors import InputError
 from glasscell.nn.layout import Layout
@@ -25,8 +25,7 @@ class LayerTrace:
 
     Attributes:
         name: where it is in the model: "encoder.l0", "encoder.l0_reverse".
-        kind: "lstm", "gru" or "rnn".
-        gate_maps: the definition of each gate, in the order in which `record` stacks them.
+        definition: the cell's equations: its gate maps, in the order in which `record` stacks them.
         record: the packed tensors: h (N, P), c (N, H), gates and pre (N, G, H).
         layout: how the caller's sequences lie in them.
         h_0, c_0: (B, P) and (B, H), the states the recurrence started from, longest sequence first.
@@ -35,8 +34,7 @@ class LayerTrace:
     """
 
     name: str
-    kind: str
-    gate_maps: tuple[GateMap, ...]
+    definition: Cell
     record: Record
     layout: Layout
     h_0: Tensor
@@ -47,16 +45,22 @@ class LayerTrace:
     def of(cls, name: str, layer: LayerRecord) -> "LayerTrace":
         """The view of what a layer recorded."""
         call = layer.call
-        cell, record = call.cell, layer.record
-        return cls(
-            name, cell.kind, cell.gates, record, layer.layout, call.h_0, call.c_0, call.reverse
-        )
+        return cls(name, call.cell, layer.record, layer.layout, call.h_0, call.c_0, call.reverse)
+
+    @property
+    def kind(self) -> str:
+        """What kind of cell it is: "lstm", "gru" or "rnn"."""
+        return self.definition.kind
+
+    @property
+    def gate_maps(self) -> tuple[GateMap, ...]:
+        """The definition of each gate."""
+        return self.definition.gates
 
     @property
     def quantities(self) -> tuple[str, ...]:
         """What can be read, by name: the gates in order, then the states."""
-        states = ("hidden",) if self.record.c is None else ("cell", "hidden")
-        return tuple(gate.name for gate in self.gate_maps if gate.name not in states) + states
+        return self.definition.quantities
 
     @property
     def lengths(self) -> Tensor:
@@ -118,8 +122,7 @@ class LayerTrace:
         record = Record(*(cut(v) for v in (r.h, r.h_n, r.c_n, r.c, r.gates, r.pre)))  # type: ignore[arg-type]
         return LayerTrace(
             self.name,
-            self.kind,
-            self.gate_maps,
+            self.definition,
             record,
             self.layout,
             self.h_0.detach(),
@@ -219,4 +222,4 @@ def joined(calls: Sequence[LayerTrace]) -> LayerTrace:
     T = len(calls)
     packing = Packing.dense(T, first.layout.packing.B)
     layout = Layout(packing, batched=first.layout.batched, T=T)
-    return LayerTrace(first.name, first.kind, first.gate_maps, record, layout, first.h_0, first.c_0)
+    return LayerTrace(first.name, first.definition, record, layout, first.h_0, first.c_0)

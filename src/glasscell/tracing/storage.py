@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_bytes
 from torch import Tensor
 
-from glasscell.cells import SQUASHES, GateMap
+from glasscell.cells import KINDS, SQUASHES, Cell, GateMap, Squash
 from glasscell.engines import Packing, Record
 from glasscell.errors import InputError
 from glasscell.files import write_file
@@ -35,13 +35,12 @@ def save(items: Iterable[tuple[str, LayerTrace]], path: str | Path) -> None:
             {
                 "name": name,
                 "kind": layer.kind,
-                "gates": [asdict(gate) | {"squash": gate.squash.name} for gate in layer.gate_maps],
+                "definition": _describe(layer.definition),
                 "reverse": layer.reverse,
                 "batch_sizes": layout.packing.batch_sizes,
                 "T": layout.T,
                 "batch_first": layout.batch_first,
                 "batched": layout.batched,
-                "packed": layout.packed,
             }
         )
     write_file(Path(path), save_bytes(tensors, {"format": FORMAT, "layers": json.dumps(layers)}))
@@ -55,13 +54,13 @@ def load(path: str | Path) -> list[LayerTrace]:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             if header.get("format") != FORMAT:
-                raise InputError(f"{path}: not a trace of this version of Glasscell")
+                raise TypeError("another format, or another version of Glasscell's")
             layers = json.loads(header["layers"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if not isinstance(layers, list):
             raise TypeError("its list of layers is no list")
         return [_layer(k, layer, tensors) for k, layer in enumerate(layers)]
-    except (SafetensorError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not a trace, or damaged ({error})") from error
 
 
@@ -75,18 +74,28 @@ def _layer(k: int, layer: dict[str, Any], tensors: dict[str, Tensor]) -> LayerTr
         batched=layer["batched"],
         T=layer["T"],
         order=get("order"),
-        packed=layer["packed"],
     )
-    gates = tuple(
-        GateMap(**gate | {"squash": SQUASHES[gate["squash"]], "reads": tuple(gate["reads"])})
-        for gate in layer["gates"]
-    )
+    cell = KINDS[layer["kind"]](**{k: _part(v) for k, v in layer["definition"].items()})
     record = Record(**{part: get(part) for part in Record.__dataclass_fields__})
     h_0, c_0 = get("h_0"), get("c_0")
-    _check_sizes(layout.packing, len(gates), record, h_0, c_0)
-    return LayerTrace(
-        layer["name"], layer["kind"], gates, record, layout, h_0, c_0, layer["reverse"]
-    )
+    _check_sizes(layout.packing, cell.G, record, h_0, c_0)
+    return LayerTrace(layer["name"], cell, record, layout, h_0, c_0, layer["reverse"])
+
+
+def _describe(cell: Cell) -> dict[str, Any]:
+    """A cell's definition as plain data: a gate map as a dict, a squash by its name."""
+    return {
+        field: part.name
+        if isinstance(part, Squash)
+        else asdict(part) | {"squash": part.squash.name}
+        for field, part in vars(cell).items()
+    }
+
+
+def _part(plain: Any) -> GateMap | Squash:
+    if isinstance(plain, str):
+        return SQUASHES[plain]
+    return GateMap(**plain | {"squash": SQUASHES[plain["squash"]], "reads": tuple(plain["reads"])})
 
 
 def _check_sizes(packing: Packing, G: int, record: Record, h_0: Tensor, c_0: Tensor | None) -> None:
