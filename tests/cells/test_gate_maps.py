@@ -3,14 +3,25 @@
 import copy
 import math
 import pickle
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 import torch
 from tests.cells.zoo import FORGET_PEEPHOLE, RELU_RNN, SUBJECTS
 from tests.tolerances import assert_close
 
-from glasscell.cells import GRU, LSTM, RNN, SIGMOID, SQUASHES, TANH, with_peepholes
+from glasscell.cells import (
+    GRU,
+    LSTM,
+    RNN,
+    SIGMOID,
+    SQUASHES,
+    TANH,
+    Squash,
+    StepGradient,
+    Weights,
+    with_peepholes,
+)
 
 POINTS = [-30.0, -2.5, -1e-3, 0.0, 1e-3, 0.7, 4.0, 30.0]
 FORMULAS = {
@@ -98,3 +109,49 @@ def test_a_copy_is_the_same_cell(name, through):
 def test_a_definition_cannot_be_changed_by_accident():
     with pytest.raises(FrozenInstanceError):
         LSTM().forget_gate = LSTM().input_gate  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("cell", "field", "reads"),
+    [
+        (LSTM(), "input_gate", ("x",)),
+        (LSTM(), "forget_gate", ("x", "h", "c")),
+        (LSTM(), "candidate", ("x", "h", "c_prev")),
+        (LSTM(), "output_gate", ("x", "h", "c_prev")),
+        (GRU(), "reset_gate", ("h",)),
+        (RNN(), "hidden", ("x", "h", "c")),
+    ],
+)
+def test_a_gate_that_reads_what_the_equations_do_not_give_it_is_refused(cell, field, reads):
+    with pytest.raises(ValueError, match=f"{field}: .* got .*{reads[-1]}"):
+        replace(cell, **{field: replace(getattr(cell, field), reads=reads)})
+
+
+def test_a_squash_of_ones_own_survives_copying():
+    softsign = Squash("softsign", softsign_apply, softsign_slope, (-1, 1))
+    cell = LSTM(output_squash=softsign)
+    assert copy.deepcopy(cell) == cell
+    assert pickle.loads(pickle.dumps(cell)) == cell
+    assert copy.deepcopy(LSTM()).candidate.squash is TANH
+
+
+def test_the_output_squash_is_part_of_the_step_and_of_its_backward():
+    cell = LSTM(output_squash=Squash("softsign", softsign_apply, softsign_slope, (-1, 1)))
+    x, h, c = (torch.randn(2, 3, dtype=torch.float64, requires_grad=True) for _ in range(3))
+    w = Weights(*(torch.randn(12, 3, dtype=torch.float64) for _ in range(2)))
+    step = cell.step(x, h, c, w)
+    assert step.c is not None
+    torch.testing.assert_close(step.h, step.gates[:, 3] * step.c / (1 + step.c.abs()))
+    d_h, d_c = torch.randn_like(step.h), torch.randn_like(step.c)
+    dh, dc = torch.autograd.grad([step.h, step.c], [h, c], [d_h, d_c])
+    back = cell.step_backward(StepGradient(d_h, d_c), step, h, c, w)
+    torch.testing.assert_close(back.dh_prev, dh)
+    torch.testing.assert_close(back.dc_prev, dc)
+
+
+def softsign_apply(v):
+    return v / (1 + v.abs())
+
+
+def softsign_slope(y):
+    return (1 - y.abs()) ** 2

@@ -12,20 +12,22 @@ ENGINES: dict[str, Engine] = {engine.name: engine for engine in (TorchEngine(), 
 
 @dataclass(frozen=True)
 class Choice:
-    """The engine that runs a call, and what stood against each of the others.
+    """The engine that runs a call, and what stands against each of the others.
 
     Attributes:
-        engine: its name.
+        engine: its name; None where the one asked for cannot.
         asked_for: "auto", or the name the caller gave.
         refusals: for every engine, in order of preference, why it cannot run the call, or None.
     """
 
-    engine: str
+    engine: str | None
     asked_for: str
     refusals: dict[str, str | None]
 
     def __str__(self) -> str:
-        if self.asked_for != "auto":
+        if self.engine is None:
+            lines = [f"nothing runs it: {self.asked_for} was asked for by name and cannot"]
+        elif self.asked_for != "auto":
             lines = [f"{self.engine} runs it: it was asked for by name"]
         else:
             lines = [f"{self.engine} runs it: the fastest engine that can"]
@@ -50,10 +52,8 @@ def choose(call: Call, asked_for: str = "auto") -> Engine:
 
 
 def explain(call: Call, asked_for: str = "auto") -> Choice:
-    """The same choice, with the reasons.
-
-    Raises:
-        EngineError: the engine asked for cannot run this call.
-    """
+    """The same choice with the reasons, and without raising."""
     refusals = {name: engine.refuses(call) for name, engine in ENGINES.items()}
-    return Choice(choose(call, asked_for).name, asked_for, refusals)
+    if asked_for == "auto":
+        return Choice(choose(call).name, asked_for, refusals)
+    return Choice(asked_for if refusals[asked_for] is None else None, asked_for, refusals)

@@ -321,7 +321,13 @@ def _outside_the_graph() -> Callable:
     return torch.compiler.disable(Recurrent._forward)
 
 
-def explain_engine(layer: Recurrent, input: Tensor | PackedSequence, hx=None, *, lengths=None):
+def explain_engine(
+    layer: Recurrent,
+    input: Tensor | PackedSequence,
+    hx: Tensor | tuple[Tensor, Tensor] | None = None,
+    *,
+    lengths: Lengths = None,
+) -> Choice:
     """Which engine runs this layer on this input, and why: `print(glasscell.explain_engine(...))`.
 
     Takes what the layer itself takes and computes nothing. Where an engine was asked for by
@@ -330,7 +336,6 @@ def explain_engine(layer: Recurrent, input: Tensor | PackedSequence, hx=None, *,
     Raises:
         TypeError: layer is not one of Glasscell's.
         InputError: an input the layer would refuse.
-        EngineError: the engine asked for by name cannot run it.
     """
     if not isinstance(layer, Recurrent):
         raise TypeError(f"layer: expected a glasscell.LSTM, GRU or RNN, got {type(layer).__name__}")

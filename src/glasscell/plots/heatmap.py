@@ -24,6 +24,12 @@ def is_gate(layer: LayerTrace, quantity: str) -> bool:
     return any(gate.name == quantity and gate.opens for gate in layer.gate_maps)
 
 
+def letter_of(layer: LayerTrace, quantity: str) -> str:
+    """The letter of a quantity in the equations of this layer's cell."""
+    letters = {gate.name: gate.letter for gate in layer.gate_maps}
+    return letters.get(quantity, look(quantity).letter)
+
+
 def gate_heatmap(
     layer: LayerTrace,
     quantity: str,
@@ -57,7 +63,9 @@ def gate_heatmap(
         raise InputError(f"tokens: expected {T}, one for each step, got {len(tokens)}")
     order = list(range(H)) if units is None else list(units)
     theme = theme_of(dark)
-    figure = heatmap_figure(quantity, theme, is_gate=is_gate(layer, quantity), name=layer.name)
+    figure = heatmap_figure(quantity, theme, is_gate=is_gate(layer, quantity))
+    title = f"{look(quantity).label} ({letter_of(layer, quantity)}), {layer.name}"
+    framed(figure, theme, height=300, title=title)
     trace: Any = figure.data[0]
     trace.x, trace.y = np.arange(T), [str(unit) for unit in order]
     trace.z = np.tanh(values[order]) if look(quantity).unbounded else values[order]
@@ -75,7 +83,7 @@ def gate_heatmap(
     return figure
 
 
-def heatmap_figure(quantity: str, theme: Theme, *, is_gate: bool, name: str = "") -> go.Figure:
+def heatmap_figure(quantity: str, theme: Theme, *, is_gate: bool) -> go.Figure:
     """The figure of `gate_heatmap` without its numbers."""
     import plotly.graph_objects as go
 
@@ -94,8 +102,7 @@ def heatmap_figure(quantity: str, theme: Theme, *, is_gate: bool, name: str = ""
         hoverongaps=False,
     )
     figure = go.Figure(heatmap)
-    title = f"{q.label} ({q.letter}), {name}" if name else ""
-    framed(figure, theme, height=300, title=title)
+    framed(figure, theme, height=300)
     figure.update_xaxes(title_text="step", showgrid=False)
     figure.update_yaxes(
         title_text="unit", showgrid=False, type="category", autorange="reversed", nticks=9

@@ -16,7 +16,7 @@ from glasscell.analysis import (
     units_by_memory,
 )
 from glasscell.errors import InputError
-from glasscell.plots.heatmap import heatmap_figure, is_gate
+from glasscell.plots.heatmap import heatmap_figure, is_gate, letter_of
 from glasscell.plots.memory import memory_figure
 from glasscell.plots.next_token import next_token_figure
 from glasscell.plots.palette import Theme, look
@@ -37,12 +37,11 @@ def steps_shown(layers: Iterable[LayerTrace], T: int) -> int:
 
 def layer_content(name: str, layer: LayerTrace, b: int, steps: int) -> dict[str, Any]:
     """One layer: its values over the steps shown, and what was found over all steps."""
-    letters = {gate.name: gate.letter for gate in layer.gate_maps}
     quantities = {}
     for quantity in layer.quantities:
         values = layer.sequence(quantity, b)
         quantities[quantity] = {
-            "letter": letters.get(quantity, look(quantity).letter),
+            "letter": letter_of(layer, quantity),
             "gate": is_gate(layer, quantity),
             "mean": encoded(values[:steps].detach().double().mean(-1).cpu().numpy(), "<f4"),
             **quantised(values[:steps]),
