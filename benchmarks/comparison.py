@@ -3,12 +3,12 @@
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Peer:
-    """One contestant. `run` does the work once; `flops` are those of its matrix products."""
+    """One contestant: `run` does the work once."""
 
     name: str
     run: Callable[[], object]
@@ -36,7 +36,7 @@ class Comparison:
 @dataclass(frozen=True)
 class Result:
     comparison: Comparison
-    seconds: dict[str, float] = field(default_factory=dict)  # median, by peer
+    seconds: dict[str, float]  # median, by peer
 
     @property
     def ratio(self) -> float:

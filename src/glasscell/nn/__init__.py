@@ -2,7 +2,8 @@
 
 from glasscell.nn.layers import GRU, LSTM, RNN
 from glasscell.nn.one_step import GRUCell, LSTMCell, RNNCell
-from glasscell.nn.recurrent import LayerRecord, Recurrent, explain_engine
+from glasscell.nn.record import LayerRecord
+from glasscell.nn.recurrent import Recurrent, explain_engine
 
 __all__ = [
     "GRU",

@@ -10,9 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 from glasscell import cells
 from glasscell.cells import RELU
 from glasscell.errors import InputError
-from glasscell.nn.recurrent import Lengths, Recurrent
-
-Device = torch.device | str | int | None
+from glasscell.nn.recurrent import Device, Lengths, Recurrent
 
 
 class LSTM(Recurrent):
@@ -77,15 +75,15 @@ class LSTM(Recurrent):
             cells.LSTM(),
             input_size,
             hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            proj_size,
-            device,
-            dtype,
-            engine,
+            num_layers=num_layers,
+            bias=bias,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            proj_size=proj_size,
+            device=device,
+            dtype=dtype,
+            engine=engine,
         )
 
     def forward(
@@ -130,15 +128,14 @@ class GRU(Recurrent):
             cells.GRU(),
             input_size,
             hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            0,
-            device,
-            dtype,
-            engine,
+            num_layers=num_layers,
+            bias=bias,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            device=device,
+            dtype=dtype,
+            engine=engine,
         )
 
     def forward(
@@ -177,15 +174,14 @@ class RNN(Recurrent):
             rnn_cell(nonlinearity),
             input_size,
             hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            0,
-            device,
-            dtype,
-            engine,
+            num_layers=num_layers,
+            bias=bias,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            device=device,
+            dtype=dtype,
+            engine=engine,
         )
         self.nonlinearity = nonlinearity
 

@@ -10,7 +10,8 @@ from glasscell.cells import Cell, Weights
 from glasscell.engines import Call, Packing
 from glasscell.errors import InputError
 from glasscell.nn import arguments
-from glasscell.nn.layers import Device, rnn_cell
+from glasscell.nn.layers import rnn_cell
+from glasscell.nn.recurrent import Device
 
 
 class RecurrentCell(nn.Module):

@@ -3,7 +3,6 @@
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,31 +13,16 @@ from torch.utils.hooks import RemovableHandle
 
 from glasscell import ops
 from glasscell.cells import Cell, Weights
-from glasscell.engines import ENGINES, Call, Choice, Record, explain
+from glasscell.engines import ENGINES, Call, Choice, explain
 from glasscell.engines.fused import lay_out_for_cudnn
 from glasscell.errors import InputError
 from glasscell.nn import arguments
 from glasscell.nn.layout import Layout, read_packed, read_padded
+from glasscell.nn.record import LayerRecord, layer_name
 
+Device = torch.device | str | int | None
 Lengths = Tensor | Sequence[int] | None
 States = tuple[Tensor, Tensor | None]  # h (L*D, B, P) and c (L*D, B, H)
-
-
-@dataclass(frozen=True)
-class LayerRecord:
-    """The record of one layer in one direction, with what it takes to read it.
-
-    Attributes:
-        name: "l0", "l0_reverse", "l1", ...
-        call: what was run.
-        record: what came out, in packed tokens.
-        layout: how the caller's sequences lie.
-    """
-
-    name: str
-    call: Call
-    record: Record
-    layout: Layout
 
 
 RecordHook = Callable[["Recurrent", tuple[LayerRecord, ...]], None]
@@ -55,15 +39,16 @@ class Recurrent(nn.Module):
         cell: Cell,
         input_size: int,
         hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
+        *,
+        num_layers: int,
+        bias: bool,
+        batch_first: bool,
+        dropout: float,
+        bidirectional: bool,
         proj_size: int = 0,
-        device: torch.device | str | int | None = None,
-        dtype: torch.dtype | None = None,
-        engine: str = "auto",
+        device: Device,
+        dtype: torch.dtype | None,
+        engine: str,
     ) -> None:
         super().__init__()
         arguments.check_options(
@@ -186,7 +171,7 @@ class Recurrent(nn.Module):
                 x = F.dropout(x, self.dropout, self.training)
             for reverse in (False, True)[: len(self._directions)]:
                 call = self._call(layer, reverse, x, layout, h_0, c_0, record)
-                name = f"l{layer}_reverse" if reverse else f"l{layer}"
+                name = layer_name(layer, reverse)
                 records.append(LayerRecord(name, call, ops.run(call, self.engine), layout))
             outputs = [each.record.h for each in records[-len(self._directions) :]]
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)  # (N, D*P)

@@ -18,6 +18,7 @@ from glasscell.nn import LayerRecord
 from glasscell.nn.layers import rnn_cell
 from glasscell.nn.layout import Layout, read_packed, read_padded
 from glasscell.nn.one_step import RecurrentCell
+from glasscell.nn.record import layer_name
 
 CELLS: dict[str, Cell] = {
     "LSTM": cells.LSTM(),
@@ -71,7 +72,7 @@ def record_layer(
                 _check_same_dropout(module, again, shown)
             hs = list(shown.chunk(D, -1)) if is_last else [ops.run(each).h for each in calls]
             for each, h in zip(calls, hs, strict=True):
-                name = f"l{layer}_reverse" if each.reverse else f"l{layer}"
+                name = layer_name(layer, each.reverse)
                 records.append(LayerRecord(name, each, replay(each, h), layout))
             x = hs[0] if D == 1 else torch.cat(hs, -1)
     return records

@@ -10,7 +10,7 @@ from glasscell.cells import Cell, GateMap
 from glasscell.engines import Packing, Record
 from glasscell.errors import InputError
 from glasscell.nn.layout import Layout
-from glasscell.nn.recurrent import LayerRecord
+from glasscell.nn.record import LayerRecord
 
 
 @dataclass(frozen=True, eq=False)

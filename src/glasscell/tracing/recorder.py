@@ -12,6 +12,7 @@ from torch import nn
 from glasscell.errors import InputError
 from glasscell.nn import LayerRecord, Recurrent
 from glasscell.nn.one_step import RecurrentCell
+from glasscell.nn.record import layer_name
 from glasscell.tracing import black_box, storage
 from glasscell.tracing.layer import LayerTrace, are_steps, joined
 from glasscell.tracing.table import table
@@ -121,7 +122,7 @@ class Trace:
 
     def _add(self, path: str, records: Iterable[LayerRecord]) -> None:
         for record in records:
-            name = f"{path}.{record.name}" if path else record.name
+            name = _full_name(path, record.name)
             if self._wants(name):
                 self._calls.setdefault(name, []).append(LayerTrace.of(name, record))
 
@@ -240,9 +241,13 @@ def _names(path: str, module: Layer | OneStep) -> list[str]:
     """The names under which a module's records will be found."""
     if isinstance(module, (RecurrentCell, nn.RNNCellBase)):
         return [path or "cell"]
-    suffixes = ("", "_reverse") if module.bidirectional else ("",)
-    layers = [f"l{layer}{suffix}" for layer in range(module.num_layers) for suffix in suffixes]
-    return [f"{path}.{layer}" if path else layer for layer in layers]
+    directions = (False, True) if module.bidirectional else (False,)
+    layers = [layer_name(k, reverse) for k in range(module.num_layers) for reverse in directions]
+    return [_full_name(path, layer) for layer in layers]
+
+
+def _full_name(path: str, layer: str) -> str:
+    return f"{path}.{layer}" if path else layer
 
 
 def _check_patterns(patterns: tuple[str, ...], names: list[str]) -> None:
