@@ -2,7 +2,8 @@
 
 An error is measured against the size of what is compared: the largest difference of any element
 may be this fraction of the largest expected magnitude, or of 1 where everything is smaller.
-Nothing in the suite has a tolerance of its own; a test that needs another one has found a bug.
+What engines, layers and traces compute is compared with this table and no other; a test of them
+that needs another tolerance has found a bug.
 """
 
 from collections.abc import Mapping
