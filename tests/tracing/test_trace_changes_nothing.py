@@ -6,7 +6,7 @@ import pickle
 import pytest
 import torch
 from tests.nn.pairs import flat, initial
-from tests.tolerances import assert_same_bits
+from tests.tolerances import assert_close, assert_same_bits
 from tests.tracing.models import LAYERS, LAYOUTS, Loop, Tagger, input_in, make
 from torch import nn
 from torch.func import functional_call, grad, vmap
@@ -251,3 +251,44 @@ def test_the_trace_of_a_step_does_not_grow_the_graph_of_the_output():
     (found,) = torch.autograd.grad(output.sum(), x)
     (expected,) = torch.autograd.grad(layer(x)[0].sum(), x)
     assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("library", [glasscell, nn])
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("grad", [False, True])
+def test_what_is_recorded_stays_when_the_caller_writes_into_the_output(library, name, grad):
+    layer = getattr(library, name)(3, 4)
+    x = torch.randn(6, 5, 3)
+    expected = layer(x)[0].detach()
+    with torch.set_grad_enabled(grad), glasscell.trace(layer) as trace:
+        out = layer(x)[0]
+        out.mul_(0.0)
+    assert torch.equal(trace["l0"].hidden, expected)
+    assert torch.equal(trace["l0"].record.h_n, expected[-1])
+
+
+@pytest.mark.parametrize("library", [glasscell, nn])
+def test_what_is_recorded_stays_when_initial_states_are_reused(library):
+    layer = library.LSTM(3, 4)
+    h, c = torch.zeros(1, 5, 4), torch.zeros(1, 5, 4)
+    with torch.no_grad(), glasscell.trace(layer) as trace:
+        for _ in range(2):
+            _, (h_n, c_n) = layer(torch.randn(1, 5, 3), (h, c))
+            h.copy_(h_n)
+            c.copy_(c_n)
+    assert not trace["l0", 0].initial_cell.any()
+    assert not trace["l0", 0].initial_hidden.any()
+    assert_close(trace["l0", 1].initial_cell, trace["l0", 0].cell[0])
+
+
+@pytest.mark.parametrize(
+    "through", [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))]
+)
+def test_a_trace_and_its_layers_can_be_copied_and_pickled(through):
+    layer = nn.LSTM(3, 4)
+    with torch.no_grad(), glasscell.trace(layer) as trace:
+        layer(torch.randn(6, 5, 3))
+    again = through(trace)
+    assert torch.equal(again["l0"].forget_gate, trace["l0"].forget_gate)
+    assert torch.equal(through(trace["l0"]).pre.candidate, trace["l0"].pre.candidate)
+    assert torch.equal(through(trace["l0"].pre).candidate, trace["l0"].pre.candidate)

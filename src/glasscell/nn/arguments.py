@@ -66,6 +66,11 @@ def check_size(name: str, value: int, least: int = 1) -> None:
 
 def check_dtype_and_device(name: str, tensor: Tensor, weight: Tensor) -> None:
     """A tensor must have the weights' dtype (unless autocast converts it) and device."""
+    if not tensor.is_floating_point():
+        raise InputError(
+            f"{name}: expected {weight.dtype}, as the weights, got {tensor.dtype}. "
+            "Tokens go through a torch.nn.Embedding first, other whole numbers through .float()"
+        )
     if tensor.dtype != weight.dtype and not torch.is_autocast_enabled(weight.device.type):
         raise InputError(
             f"{name}: expected {weight.dtype}, as the weights, got {tensor.dtype}. "

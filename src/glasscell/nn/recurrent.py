@@ -323,5 +323,5 @@ def explain_engine(
         InputError: an input the layer would refuse.
     """
     if not isinstance(layer, Recurrent):
-        raise TypeError(f"layer: expected a glasscell.LSTM, GRU or RNN, got {type(layer).__name__}")
+        raise TypeError(f"layer: expected a glasscell.LSTM, GRU or RNN, got {type(layer)!r}")
     return layer.explain_engine(input, hx, lengths=lengths)

@@ -1,7 +1,7 @@
 """One recurrent layer, seen from inside: every gate, state and pre-activation of every step."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -45,7 +45,11 @@ class LayerTrace:
     def of(cls, name: str, layer: LayerRecord) -> "LayerTrace":
         """The view of what a layer recorded."""
         call = layer.call
-        return cls(name, call.cell, layer.record, layer.layout, call.h_0, call.c_0, call.reverse)
+        # The layer's output and its initial states are the caller's, who may write into them
+        # later; what is recorded stays what was computed.
+        record = replace(layer.record, h=layer.record.h.clone(), h_n=layer.record.h_n.clone())
+        c_0 = None if call.c_0 is None else call.c_0.clone()
+        return cls(name, call.cell, record, layer.layout, call.h_0.clone(), c_0, call.reverse)
 
     @property
     def kind(self) -> str:
@@ -97,7 +101,7 @@ class LayerTrace:
             return self.record.h
         if quantity == "cell" and self.record.c is not None:
             return self.record.c
-        gate = quantity.removeprefix("pre.")
+        gate = str(quantity).removeprefix("pre.")
         stacked = self._gates if gate == quantity else self._pre
         return stacked[:, self._index(gate)]
 
@@ -134,9 +138,11 @@ class LayerTrace:
         return self.layout.padded(self.tokens(quantity))
 
     def __getattr__(self, name: str) -> Tensor:
+        if name.startswith("__") or "definition" not in self.__dict__:  # copied, not whole yet
+            raise AttributeError(name)
         if name == "initial_cell":
             raise AttributeError(f"{self.name}: a {self.kind} has no cell state")
-        if name.startswith("__") or name not in self.quantities:
+        if name not in self.quantities:
             raise AttributeError(f"{name!r}; a layer has {', '.join(self.quantities)}")
         return self[name]
 
@@ -179,6 +185,8 @@ class Preactivations:
         return self.layer[f"pre.{gate}"]
 
     def __getattr__(self, gate: str) -> Tensor:
+        if gate.startswith("__") or "layer" not in self.__dict__:  # copied, not whole yet
+            raise AttributeError(gate)
         names = [gate_map.name for gate_map in self.layer.gate_maps]
         if gate not in names:
             raise AttributeError(f"{gate!r}; pre-activations are those of {', '.join(names)}")
