@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from glasscell.cli.app import app
+from glasscell.tasks.language.levels import LEVELS
 from glasscell.tasks.language.model import LanguageModelConfig
 from glasscell.training.hardware import Hardware
 from glasscell.training.recipe import DEFAULT_EPOCHS, Recipe
@@ -50,6 +51,13 @@ def test_the_defaults_told_are_the_defaults(cli):
                 continue
             assert told[name] == str(default), name
     assert told["epochs"].startswith(f"{DEFAULT_EPOCHS:g},")
+
+
+def test_help_names_every_level(cli):
+    told = re.sub(r"[\s│]+", " ", cli("train", "text", "--help").out)
+    names = re.search(r"What a token is: (.*?)\.", told)
+    assert names
+    assert re.findall(r"(?!or)\b\w+", names[1]) == list(LEVELS)
 
 
 def test_version(cli):

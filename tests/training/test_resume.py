@@ -10,7 +10,7 @@ from small_run import PER_EPOCH, SMALL, TEXT
 
 from glasscell.errors import UserError
 from glasscell.training import load, resume_text, train_text
-from glasscell.training.interrupted import Interrupted
+from glasscell.training.interruption import Interrupted
 from glasscell.training.language_module import LanguageModule
 from glasscell.training.model_folder import CHECKPOINT, WEIGHTS, FolderError
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from glasscell.errors import UserError
+
+if TYPE_CHECKING:
+    from glasscell.tasks.language.vocabulary import Text
+    from glasscell.training import LanguageRun
+
+BLOCK = 1 << 16  # bytes scored between two looks at the progress bar
+LONG = 1 << 18  # bytes; a shorter text is scored before a bar would be read
 
 
 def evaluate(
@@ -40,17 +51,18 @@ def evaluate(
 
         glasscell evaluate runs/book other.txt --json
     """
-    from glasscell.errors import UserError
-    from glasscell.tasks.language import UnknownCharacters, text_blocks
+    from glasscell.tasks.language import UnknownCharacters
     from glasscell.training import load
 
     model = load(run)
-    as_bytes = model.vocabulary.level == "byte"
-    text = None
-    if files:
-        text = chain.from_iterable(text_blocks(file, as_bytes=as_bytes) for file in files)
     try:
-        score = model.evaluate(text, streams=streams, skip_unknown=skip_unknown)
+        with _progress(_size(model, files)) as progress:
+            score = model.evaluate(
+                _blocks(model, files),
+                streams=streams,
+                skip_unknown=skip_unknown,
+                progress=progress,
+            )
     except UnknownCharacters as error:
         raise UserError(f"{error}; --skip-unknown leaves them out") from None
     if as_json:
@@ -67,3 +79,41 @@ def evaluate(
         print(f"perplexity {score.perplexity:,.1f} a word ({score.words:,} words)")
     if score.skipped:
         print(f"{score.skipped:,} unknown characters were left out")
+
+
+def _blocks(model: LanguageRun, files: list[str] | None) -> Iterator[Text]:
+    from glasscell.tasks.language import text_blocks
+
+    if files:
+        as_bytes = model.vocabulary.reads_bytes
+        return chain.from_iterable(
+            text_blocks(file, as_bytes=as_bytes, size=BLOCK) for file in files
+        )
+    text = model.test_text
+    return (text[start : start + BLOCK] for start in range(0, len(text), BLOCK))
+
+
+def _size(model: LanguageRun, files: list[str] | None) -> int | None:
+    """How long the text is, in bytes; None where only reading it would tell."""
+    from glasscell.tasks.language.vocabulary import as_bytes
+
+    if not files:
+        return len(as_bytes(model.test_text))
+    paths = [Path(file) for file in files]
+    return sum(p.stat().st_size for p in paths) if all(p.is_file() for p in paths) else None
+
+
+@contextmanager
+def _progress(size: int | None) -> Iterator[Callable[[int], None] | None]:
+    """A bar on a terminal's standard error while a long text is scored; else nothing."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal or (size is not None and size < LONG):
+        yield None
+        return
+    columns = BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=size)
+        yield lambda n: bar.advance(task, n)

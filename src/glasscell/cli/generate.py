@@ -15,7 +15,10 @@ def generate(
     prompt: Annotated[str, typer.Option(help="What the text begins with.")] = "",
     length: Annotated[int, typer.Option("--length", "-n", help="How many tokens to write.")] = 500,
     temperature: Annotated[
-        float, typer.Option(help="Below 1 is bolder towards the probable; 0 takes the most so.")
+        float,
+        typer.Option(
+            help="Below 1 is bolder towards the probable; 0 always takes the most probable."
+        ),
     ] = 0.8,
     top_k: Annotated[
         int | None, typer.Option(help="Draw from the K most probable tokens only.")

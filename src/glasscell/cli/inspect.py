@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glasscell.errors import UserError
+
 if TYPE_CHECKING:
     from glasscell.tasks.language.vocabulary import Text
     from glasscell.tracing import Trace
@@ -76,22 +78,20 @@ def inspect(
 
 
 def _text_of(model: LanguageRun, text: str | None, file: str | None) -> Text:
-    from glasscell.errors import UserError
     from glasscell.tasks.language import read_texts
+    from glasscell.tasks.language.vocabulary import as_bytes
 
-    as_bytes = model.vocabulary.level == "byte"
+    reads_bytes = model.vocabulary.reads_bytes
     if text is not None and file is not None:
         raise UserError("give --text or --file, not both")
     if text is not None:
-        return text.encode("utf-8", "surrogateescape") if as_bytes else text
+        return as_bytes(text) if reads_bytes else text
     if file is not None:
-        return read_texts([file], as_bytes=as_bytes)
+        return read_texts([file], as_bytes=reads_bytes)
     return model.test_text[:DEFAULT_STEPS]
 
 
 def _layer_name(trace: Trace, wanted: str | None) -> str:
-    from glasscell.errors import UserError
-
     if wanted is None:
         return trace.names[-1]
     for name in trace.names:

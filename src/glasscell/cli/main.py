@@ -9,8 +9,7 @@ from io import TextIOWrapper
 from glasscell.cli.boundary import exit_code
 
 # Threads that wait for each other by spinning starve each other as soon as anything else runs on
-# the same cores; a short spin costs little on an idle machine and several times less on a busy
-# one. libgomp reads this when torch is first imported.
+# the same cores, so the spin is kept short. libgomp reads this when torch is first imported.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from glasscell.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from glasscell.tasks.language.vocabulary import Text
     from glasscell.tracing import Trace
     from glasscell.training import LanguageRun
-
-TOKENS_OF_LEVEL = {"char": "character", "byte": "byte", "word": "token"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Reading:
     @property
     def token(self) -> str:
         """What a token is called."""
-        return TOKENS_OF_LEVEL.get(self.model.vocabulary.level, "token")
+        return self.model.vocabulary.token_name
 
     @property
     def bits_per_character(self) -> float | None:
@@ -60,7 +59,6 @@ def read(model: LanguageRun, text: Text, *, limit: int = 5000) -> Reading:
     """
     import torch
 
-    from glasscell.errors import UserError
     from glasscell.tracing import trace
 
     if not text:
@@ -73,9 +71,7 @@ def read(model: LanguageRun, text: Text, *, limit: int = 5000) -> Reading:
     return Reading(model, recorded, read_now.cpu(), logits[:, 0].cpu(), len(ids))
 
 
-def write_report(
-    path: Path, reading: Reading, *, title: str, facts: Mapping[str, object] | None = None
-) -> None:
+def write_report(path: Path, reading: Reading, *, title: str) -> None:
     """Writes the report about a reading, whole or not at all.
 
     Raises:
@@ -85,11 +81,9 @@ def write_report(
     from glasscell.plots import language_report
 
     model = reading.model
-    more: dict[str, object] = {
-        "Parameters": f"{sum(p.numel() for p in model.model.parameters()):,}"
-    }
+    facts = {"Parameters": f"{sum(p.numel() for p in model.model.parameters()):,}"}
     if reading.token != "character" and reading.bits_per_character is not None:
-        more["Bits per character"] = f"{reading.bits_per_character:.2f}"
+        facts["Bits per character"] = f"{reading.bits_per_character:.2f}"
     page = language_report(
         reading.trace,
         reading.ids,
@@ -97,7 +91,7 @@ def write_report(
         [token_text(model, v) for v in range(len(model.vocabulary))],
         title=title,
         token=reading.token,
-        facts=more | dict(facts or {}),
+        facts=facts,
     )
     write_file(path, page.encode("utf-8", "replace"))
 

@@ -3,151 +3,54 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING
 
 import typer
+
+from glasscell.cli import train_options as opt
+
+if TYPE_CHECKING:
+    from glasscell.training import LanguageRun
 
 train = typer.Typer(
     name="train", help="Train a model.", no_args_is_help=False, rich_markup_mode="markdown"
 )
 
 
-class Level(StrEnum):
-    char = "char"
-    byte = "byte"
-    word = "word"
-
-
-class Cell(StrEnum):
-    lstm = "lstm"
-    gru = "gru"
-    rnn = "rnn"
-
-
-def _option(help: str, *names: str, default: str = "", panel: str | None = None) -> Any:
-    told = f"{help} [default: {default}]" if default else help
-    return typer.Option(*names, help=told, show_default=False, rich_help_panel=panel)
-
-
-# The defaults are those of `LanguageModelConfig`, `Recipe` and `Hardware`; here they are only told.
-MODEL, LENGTH, LEARNING, MACHINE = "Model", "How long", "Learning", "Machine"
-
-
 @train.command("text")
 def text(
-    files: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="FILE",
-            help="UTF-8 text files, read one after the other; - is standard input, "
-            "as is no file at all when something is piped in.",
-            show_default=False,
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        _option("The model folder to write.", "--out", "-o", default="runs/<name of the text>"),
-    ] = None,
-    level: Annotated[Level | None, _option("What a token is.", default="char", panel=MODEL)] = None,
-    cell: Annotated[
-        Cell | None, _option("The recurrent cell.", default="lstm", panel=MODEL)
-    ] = None,
-    hidden: Annotated[int | None, _option("Units a layer.", default="256", panel=MODEL)] = None,
-    layers: Annotated[int | None, _option("Stacked layers.", default="1", panel=MODEL)] = None,
-    embedding: Annotated[
-        int | None,
-        _option("Size of a token's embedding.", default="64; 256 for words", panel=MODEL),
-    ] = None,
-    dropout: Annotated[
-        float | None, _option("Fraction dropped while training.", default="0.0", panel=MODEL)
-    ] = None,
-    tied: Annotated[
-        bool | None,
-        _option(
-            "Share the embedding's weights with the output.",
-            "--tied/--untied",
-            default="untied",
-            panel=MODEL,
-        ),
-    ] = None,
-    epochs: Annotated[
-        float | None,
-        _option(
-            "Passes over the text.",
-            default="10, unless --steps or --minutes is given",
-            panel=LENGTH,
-        ),
-    ] = None,
-    steps: Annotated[int | None, _option("Updates of the weights.", panel=LENGTH)] = None,
-    minutes: Annotated[
-        float | None, _option("Minutes; the schedule ends just there.", panel=LENGTH)
-    ] = None,
-    patience: Annotated[
-        int | None,
-        _option(
-            "Stop after so many validations without a better one; 0 never.",
-            default="5",
-            panel=LENGTH,
-        ),
-    ] = None,
-    validate_every: Annotated[
-        int | None,
-        _option(
-            "Steps between validations.", default="one epoch, at most 1000 steps", panel=LENGTH
-        ),
-    ] = None,
-    batch: Annotated[
-        int | None, _option("Streams of text read side by side.", default="16", panel=LEARNING)
-    ] = None,
-    chunk: Annotated[
-        int | None, _option("Steps that a gradient reaches back.", default="64", panel=LEARNING)
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        _option(
-            "The highest learning rate.",
-            "--learning-rate",
-            "--lr",
-            default="0.01, rnn 0.004; above 256 units in inverse proportion",
-            panel=LEARNING,
-        ),
-    ] = None,
-    warmup: Annotated[
-        int | None,
-        _option("Steps over which the learning rate rises.", default="50", panel=LEARNING),
-    ] = None,
-    weight_decay: Annotated[
-        float | None, _option("Of AdamW.", default="0.01", panel=LEARNING)
-    ] = None,
-    clip: Annotated[
-        float | None,
-        _option("The longest gradient allowed; 0 allows any.", default="1.0", panel=LEARNING),
-    ] = None,
-    seed: Annotated[
-        int | None, _option("Of the first weights and of dropout.", default="0", panel=LEARNING)
-    ] = None,
-    accelerator: Annotated[
-        str | None, _option("auto, cpu, gpu, mps, ...", default="auto", panel=MACHINE)
-    ] = None,
-    devices: Annotated[
-        str | None, _option("How many, or which (0,2).", default="1", panel=MACHINE)
-    ] = None,
-    strategy: Annotated[
-        str | None,
-        _option("How devices work together: auto, ddp, fsdp, ...", default="auto", panel=MACHINE),
-    ] = None,
-    precision: Annotated[
-        str | None,
-        _option("32-true, bf16-mixed, 16-mixed, 64-true, ...", default="32-true", panel=MACHINE),
-    ] = None,
-    nodes: Annotated[int | None, _option("Machines.", default="1", panel=MACHINE)] = None,
-    resume: Annotated[
-        bool, _option("Go on with the run in --out where it was interrupted.", "--resume")
-    ] = False,
-    force: Annotated[bool, _option("Replace the model in --out.", "--force")] = False,
-    quiet: Annotated[bool, _option("Show no progress.", "--quiet", "-q")] = False,
+    files: opt.Files = None,
+    out: opt.Out = None,
+    level: opt.Level = None,
+    cell: opt.Cell = None,
+    hidden: opt.Hidden = None,
+    layers: opt.Layers = None,
+    embedding: opt.Embedding = None,
+    dropout: opt.Dropout = None,
+    tied: opt.Tied = None,
+    epochs: opt.Epochs = None,
+    steps: opt.Steps = None,
+    minutes: opt.Minutes = None,
+    patience: opt.Patience = None,
+    validate_every: opt.ValidateEvery = None,
+    batch: opt.Batch = None,
+    chunk: opt.Chunk = None,
+    learning_rate: opt.LearningRate = None,
+    warmup: opt.Warmup = None,
+    weight_decay: opt.WeightDecay = None,
+    clip: opt.Clip = None,
+    seed: opt.Seed = None,
+    accelerator: opt.Accelerator = None,
+    devices: opt.Devices = None,
+    strategy: opt.Strategy = None,
+    precision: opt.Precision = None,
+    nodes: opt.Nodes = None,
+    resume: opt.Resume = False,
+    force: opt.Force = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Train a language model on text.
 
@@ -200,7 +103,7 @@ def text(
         _train(
             names,
             out or Path("runs") / ("text" if names[0] == "-" else Path(names[0]).stem),
-            level=level.value if level else "char",
+            level=level or "char",
             force=force,
             quiet=quiet,
             options={**choices, **lengths, **machine},
@@ -254,35 +157,33 @@ def _resume(
     _tell_result(run)
 
 
-class _telling_interruption:
+@contextmanager
+def _telling_interruption(out: Path) -> Iterator[None]:
     """Tells what an interrupted run has left, and ends with the code that shells expect."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if "lightning" not in sys.modules:
+            raise  # before training began; its `Interrupted` would take seconds to import
+        from glasscell.training.hardware import is_helper_process
+        from glasscell.training.interruption import Interrupted
 
-    def __init__(self, out: Path) -> None:
-        self.out = out
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from glasscell.training.interrupted import Interrupted
-
-        if isinstance(error, Interrupted):
-            from glasscell.training.hardware import is_helper_process
-
-            if not is_helper_process():
-                how = f"; go on with: glasscell train text --out {self.out} --resume"
-                print(f"glasscell: {error}{how if error.resumable else ''}", file=sys.stderr)
-            raise typer.Exit(128 + error.signal) from None
+        if not isinstance(error, Interrupted):
+            raise
+        if not is_helper_process():
+            how = f"; go on with: glasscell train text --out {out} --resume"
+            print(f"glasscell: {error}{how if error.resumable else ''}", file=sys.stderr)
+        raise typer.Exit(128 + error.signal) from None
 
 
-def _tell_result(run: Any) -> None:
+def _tell_result(run: LanguageRun) -> None:
     from glasscell.training.hardware import is_helper_process
 
     if is_helper_process():
         return
     best = run.metrics["validation"]
     figure = f"{best['bits_per_character']:.3f} bits per character"
-    if run.vocabulary.level == "word":
+    if run.vocabulary.knows_words:
         figure += f" (perplexity {best['perplexity']:,.1f})"
     print(
         f"{run.path}: {figure} on the validation text, at step {run.metrics['best_step']:,} of "

@@ -16,17 +16,16 @@ from glasscell.tasks.language.chunks import Streams, fitting_streams
 from glasscell.tasks.language.model import LanguageModel
 from glasscell.tasks.language.text import Split, TextError
 from glasscell.tasks.language.vocabulary import Vocabulary
-from glasscell.training.checkpoint_io import AtomicCheckpointIO
 from glasscell.training.diverged import TrainingDiverged
 from glasscell.training.hardware import Hardware
-from glasscell.training.interrupted import Interrupted
+from glasscell.training.interruption import Interrupted, StopAsked, StopSignals
 from glasscell.training.keep_best import KeepBest
+from glasscell.training.language_figures import LanguageFigures
 from glasscell.training.language_module import KEY, LanguageModule
+from glasscell.training.lightning_glue import AtomicCheckpointIO, quiet_lightning
 from glasscell.training.model_folder import FolderError, FolderWriter
 from glasscell.training.progress import Progress
-from glasscell.training.quiet import quiet_lightning
 from glasscell.training.recipe import Plan, Recipe
-from glasscell.training.stop_signals import StopAsked, StopSignals
 
 VALIDATION_STREAM = 1024  # tokens in a stream of the validation text, which starts without a state
 
@@ -51,21 +50,14 @@ def fit(
     """
     train, validation = _tokens(vocabulary, split)
     saved = None if checkpoint is None else _read_checkpoint(checkpoint)
-    # The first token is read, not predicted.
-    first = vocabulary.characters(vocabulary.decode(validation[:1]))
-    words = vocabulary.words(split.validation) or len(validation)
-    keep_best = KeepBest(
-        writer,
-        characters_per_token=(vocabulary.characters(split.validation) - first)
-        / (len(validation) - 1),
-        words_per_token=max(1, words - 1) / (len(validation) - 1),
-    )
+    figures = LanguageFigures.of(vocabulary, split.validation)
+    keep_best = KeepBest(writer, figures.of_loss)
     signals = StopSignals(keep_best)
     with quiet_lightning(), signals.listening():
         trainer = _trainer(
             hardware,
             recipe,
-            [signals, keep_best, Progress(keep_best, vocabulary.level, shown=progress)],
+            [signals, keep_best, Progress(keep_best, figures.headline, shown=progress)],
             begin_with_validation=bool(saved and saved[KEY]["validation_due"]),
         )
         world = trainer.world_size

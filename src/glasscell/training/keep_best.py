@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
 
 from glasscell.training.language_module import LanguageModule
-from glasscell.training.language_run import write_weights
-from glasscell.training.model_folder import CHECKPOINT, METRICS, FolderWriter
+from glasscell.training.model_folder import CHECKPOINT, METRICS, FolderWriter, write_weights
 
 
 class KeepBest(pl.Callback):
@@ -21,22 +21,16 @@ class KeepBest(pl.Callback):
 
     Args:
         writer: the model folder.
-        characters_per_token: of the validation text, to turn nats a token into bits a character.
-        words_per_token: of the validation text, for the perplexity of a word; 1 where tokens are
-            not words or parts of them.
+        figures: a validation loss in the units that people compare, by name.
     """
 
-    def __init__(
-        self, writer: FolderWriter, *, characters_per_token: float, words_per_token: float = 1.0
-    ) -> None:
+    def __init__(self, writer: FolderWriter, figures: Callable[[float], dict[str, float]]) -> None:
         self.writer = writer
-        self.characters_per_token = characters_per_token
-        self.words_per_token = words_per_token
+        self.figures = figures
         self.best = math.inf
         self.best_step = 0
         self.waited = 0
         self.history: list[dict[str, float]] = []
-        self.stopped_early = False
         self.has_model = writer.published
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -53,8 +47,8 @@ class KeepBest(pl.Callback):
         plan = pl_module.plan
         patience = plan.recipe.patience
         over = plan.is_over(step, pl_module.budgeted_seconds)
-        self.stopped_early = not over and 0 < patience <= self.waited
-        if over or self.stopped_early:
+        stopped_early = not over and 0 < patience <= self.waited
+        if over or stopped_early:
             trainer.should_stop = True
         if better:
             self.write_model(trainer, pl_module)
@@ -73,15 +67,6 @@ class KeepBest(pl.Callback):
             self.writer.write(METRICS, self.metrics(module))
             self.writer.publish()
         self.has_model = True
-
-    def figures(self, loss: float) -> dict[str, float]:
-        """A validation loss (nats a token) in the units that people compare."""
-        bits = loss / math.log(2)
-        return {
-            "nats_per_token": loss,
-            "bits_per_character": bits / self.characters_per_token,
-            "perplexity": math.exp(min(700.0, loss / self.words_per_token)),
-        }
 
     def metrics(self, module: LanguageModule) -> dict[str, Any]:
         """What metrics.json says."""

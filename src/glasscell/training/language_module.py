@@ -30,7 +30,12 @@ from glasscell.tasks.language.model import (
 )
 from glasscell.training.diverged import LossGuard
 from glasscell.training.recipe import Plan
-from glasscell.training.shards import gather, gather_states, own_states
+from glasscell.training.shards import (
+    gather_generators,
+    gather_states,
+    own_states,
+    restore_generators,
+)
 
 KEY = "glasscell"  # in the checkpoint
 
@@ -76,6 +81,15 @@ class LanguageModule(pl.LightningModule):
         """`seconds`, with the last validation still to come."""
         return self.seconds + self._validation_seconds
 
+    def what_is_trained(self) -> str:
+        """The model and its text, for a person."""
+        config = self.model.config
+        weights = sum(p.numel() for p in self.model.parameters())
+        return (
+            f"{config.layers} x {config.cell.upper()} of {config.hidden} units, {weights:,} "
+            f"weights, on {self.all_train.predictions:,} tokens ({config.vocabulary:,} different)"
+        )
+
     # What Lightning asks for, in the order in which it asks.
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -109,7 +123,7 @@ class LanguageModule(pl.LightningModule):
 
     def _set_generators(self) -> None:
         if self._generators:
-            _restore_generators(self._generators, self.global_rank, self.device)
+            restore_generators(self._generators, self.global_rank, self.device)
         else:
             # Each process drops other units; the first draws what a single process would.
             torch.manual_seed(self.plan.recipe.seed + 1 + self.global_rank)
@@ -181,7 +195,7 @@ class LanguageModule(pl.LightningModule):
             "step": self.step,
             "seconds": self.seconds,
             "state": states,
-            "generators": _generators(self),
+            "generators": gather_generators(self.device, world),
             "validation_due": self.validation_due,
         }
 
@@ -226,21 +240,3 @@ class _Pass:
         streams = self.module.validation_streams
         for k in range(len(streams)):
             yield streams[k]
-
-
-def _generators(module: LanguageModule) -> dict[str, Any]:
-    """The state of every process's random generators."""
-    states = {"cpu": torch.get_rng_state()}
-    if module.device.type != "cpu":
-        states[module.device.type] = torch.get_device_module(module.device).get_rng_state()
-    world = module.trainer.world_size
-    return {kind: gather(s.to(module.device), world).cpu() for kind, s in states.items()}
-
-
-def _restore_generators(saved: dict[str, Any], rank: int, device: torch.device) -> None:
-    if rank >= len(saved["cpu"]):  # more processes than before: these begin afresh
-        torch.manual_seed(rank)
-        return
-    torch.set_rng_state(saved["cpu"][rank].clone())  # it misreads a view into a larger tensor
-    if device.type != "cpu" and device.type in saved:
-        torch.get_device_module(device).set_rng_state(saved[device.type][rank].clone())

@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import Tensor
 
 import glasscell.version
 from glasscell.tasks.language.evaluation import Score, evaluate
@@ -23,9 +20,8 @@ from glasscell.training.model_folder import (
     METRICS,
     TEST_TEXT,
     VOCABULARY,
-    WEIGHTS,
     FolderError,
-    FolderWriter,
+    load_weights,
     read_json,
 )
 
@@ -106,40 +102,10 @@ def language_config(model: LanguageModelConfig, training: dict, data: dict) -> d
     }
 
 
-def write_weights(writer: FolderWriter, weights: dict[str, Tensor]) -> None:
-    """Writes the weights file."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    writer.write(WEIGHTS, save(plain, metadata={"format": "pt"}))
-
-
-def load_weights(model: LanguageModel, folder: Path) -> None:
-    """Puts the weights of a model folder into a model.
-
-    Raises:
-        FolderError: the file is missing or damaged, or belongs to another architecture.
-    """
-    path = folder / WEIGHTS
-    try:
-        weights = load_file(path)
-    except FileNotFoundError:
-        raise FolderError(f"{folder} is not a whole model folder: it has no {WEIGHTS}") from None
-    except (SafetensorError, OSError, ValueError) as error:
-        raise FolderError(f"{path} is damaged: {error}") from None
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
-            raise FolderError(
-                f"{path} does not belong to the model that config.json describes: {name} is "
-                f"{found.get(name, 'missing')}, expected {expected.get(name, 'none')}"
-            )
-    model.load_state_dict(weights)
-
-
 def _read_test_text(folder: Path, vocabulary: Vocabulary) -> Text:
     try:
         raw = (folder / TEST_TEXT).read_bytes()
-        return raw if vocabulary.level == "byte" else raw.decode("utf-8")
+        return raw if vocabulary.reads_bytes else raw.decode("utf-8")
     except FileNotFoundError:
         raise FolderError(f"{folder} is not a whole model folder: it has no {TEST_TEXT}") from None
     except UnicodeDecodeError:

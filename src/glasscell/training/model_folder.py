@@ -18,6 +18,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
 from glasscell.errors import UserError
 from glasscell.files import write_error, write_file
 
@@ -173,3 +177,33 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"({config.get('glasscell', 'unknown')}); upgrade to read it"
         )
     return config
+
+
+def write_weights(writer: FolderWriter, weights: dict[str, Tensor]) -> None:
+    """Writes the weights file."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    writer.write(WEIGHTS, save(plain, metadata={"format": "pt"}))
+
+
+def load_weights(model: nn.Module, folder: Path) -> None:
+    """Puts the weights of a model folder into a model.
+
+    Raises:
+        FolderError: the file is missing or damaged, or belongs to another architecture.
+    """
+    path = folder / WEIGHTS
+    try:
+        weights = load_file(path)
+    except FileNotFoundError:
+        raise FolderError(f"{folder} is not a whole model folder: it has no {WEIGHTS}") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise FolderError(f"{path} is damaged: {error}") from None
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise FolderError(
+                f"{path} does not belong to the model that config.json describes: {name} is "
+                f"{found.get(name, 'missing')}, expected {expected.get(name, 'none')}"
+            )
+    model.load_state_dict(weights)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -24,14 +25,26 @@ STEADY = 3.0  # seconds over which the speed is averaged
 
 
 class Progress(pl.Callback):
-    """Shows loss, bits per character (perplexity for words), speed and time left.
+    """Shows loss, the figure that people compare, speed and time left.
 
     Between two looks a step costs one reading of the clock.
+
+    Args:
+        keep_best: has the validations so far, and the figures of a loss.
+        headline: of these figures the one that people compare: its number alone, and with what
+            it is.
+        shown: whether anything is shown at all.
     """
 
-    def __init__(self, keep_best: KeepBest, level: str, *, shown: bool) -> None:
+    def __init__(
+        self,
+        keep_best: KeepBest,
+        headline: Callable[[dict[str, float]], tuple[str, str]],
+        *,
+        shown: bool,
+    ) -> None:
         self.keep_best = keep_best
-        self.level = level
+        self.headline = headline
         self.shown = shown
         self.live: Live | None = None
         self._last_look = 0.0
@@ -112,18 +125,12 @@ class Progress(pl.Callback):
         self._last_look, self._last_step = now, step
 
     def _note_validation(self) -> None:
-        latest = self._figure(self.keep_best.history[-1]["nats_per_token"])
-        self._validation = f"(validation {latest.removeprefix('perplexity ').split()[0]})"
+        number, _ = self.headline(self.keep_best.history[-1])
+        self._validation = f"(validation {number})"
 
     @staticmethod
     def _tokens_per_step(module: LanguageModule) -> float:
         return module.all_train.predictions / module.plan.steps_per_epoch
-
-    def _figure(self, loss: float) -> str:
-        figures = self.keep_best.figures(loss)
-        if self.level == "word":
-            return f"perplexity {figures['perplexity']:,.1f}"
-        return f"{figures['bits_per_character']:.3f} bits/char"
 
     def _parts(self, module: LanguageModule, step: int) -> dict[str, str]:
         total = module.plan.total_steps
@@ -131,7 +138,7 @@ class Progress(pl.Callback):
             "step": f"step {step:,}" + (f"/{total:,}" if total else ""),
             "epoch": f"epoch {step / module.plan.steps_per_epoch:.1f}",
             "loss": f"loss {self._loss:.3f}",
-            "figure": self._figure(self._loss),
+            "figure": self.headline(self.keep_best.figures(self._loss))[1],
             "validation": self._validation,
             "speed": f"{self._rate:,.0f} tokens/s",
             "left": f"{self._left(module, step)} left",
@@ -175,14 +182,8 @@ class Progress(pl.Callback):
         )
 
     def _say_what_begins(self, module: LanguageModule) -> None:
-        config = module.model.config
-        units = sum(p.numel() for p in module.model.parameters())
         verb = f"Resuming at step {module.step:,}" if module.step else "Training"
-        self.console.print(
-            f"{verb}: {config.layers} x {config.cell.upper()} of {config.hidden} units, "
-            f"{units:,} weights, on {module.all_train.predictions:,} tokens "
-            f"({config.vocabulary:,} different), {self.device_name(module)}"
-        )
+        self.console.print(f"{verb}: {module.what_is_trained()}, {self.device_name(module)}")
 
     @staticmethod
     def device_name(module: LanguageModule) -> str:

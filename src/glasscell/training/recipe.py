@@ -69,7 +69,9 @@ class Recipe:
 def default_learning_rate(cell: str, hidden: int) -> float:
     """0.01 for up to 256 units, 0.004 for a plain RNN; in inverse proportion to units above 256.
 
-    By trial on the default corpus: gates keep a network steady at rates that upset a plain RNN.
+    Gates keep a network steady at rates that upset a plain RNN. To see it, write
+    `default_corpus()` to a file and compare `glasscell train text FILE --cell rnn --lr 0.01` with
+    `--lr 0.004`.
     """
     return (0.004 if cell == "rnn" else 0.01) * min(1.0, 256 / hidden)
 

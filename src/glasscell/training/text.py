@@ -13,10 +13,11 @@ from typing import Any
 import torch
 
 from glasscell.errors import UserError
-from glasscell.tasks.language.levels import LEVELS, build_vocabulary, vocabulary_from_json
+from glasscell.tasks.language.levels import LEVELS, build_vocabulary
 from glasscell.tasks.language.model import LanguageModel, LanguageModelConfig
 from glasscell.tasks.language.text import Split, TextError, read_texts, split_by_position
-from glasscell.tasks.language.vocabulary import Text, Vocabulary
+from glasscell.tasks.language.vocabulary import Text, Vocabulary, as_str
+from glasscell.tasks.language.vocabulary import as_bytes as to_bytes
 from glasscell.training.hardware import Hardware, is_helper_process
 from glasscell.training.language_run import LanguageRun, language_config
 from glasscell.training.loading import load
@@ -28,7 +29,6 @@ from glasscell.training.model_folder import (
     FolderError,
     FolderWriter,
     read_config,
-    read_json,
 )
 from glasscell.training.recipe import Recipe, default_learning_rate
 
@@ -55,7 +55,7 @@ def train_text(
         files: UTF-8 text files, read one after the other; "-" is standard input.
         text: the text itself, in place of files.
         out: the model folder to write; None keeps nothing on disk.
-        level: what a token is: "char", "byte" or "word".
+        level: what a token is, a key of `LEVELS`: "char", "byte" or "word".
         force: replace the model folder `out` if there is one.
         progress: show how training goes, on standard error.
         options: the fields of `LanguageModelConfig` (cell, hidden, layers, embedding, dropout,
@@ -98,10 +98,10 @@ def train_text(
     # Before a long text is read, and long before a model is trained:
     writer = _writer(out, force=force)
     try:
-        whole = _read(names, text, level)
+        whole = _read(names, text, as_bytes=LEVELS[level].reads_bytes)
         split = split_by_position(whole)
         vocabulary = build_vocabulary(level, split)
-        architecture.setdefault("embedding", 256 if level == "word" else 64)
+        architecture.setdefault("embedding", LEVELS[level].embedding)
         config = LanguageModelConfig(vocabulary=len(vocabulary), **architecture)
         if recipe.learning_rate is None:
             rate = default_learning_rate(config.cell, config.hidden)
@@ -150,25 +150,24 @@ def resume_text(
     run = load(out)
     try:
         data, recipe = config["data"], Recipe(**config["training"])
-        level, sha256 = data["level"], data["sha256"]
+        sha256 = data["sha256"]
         names = _names(files) or ([] if text is not None else list(data["files"]))
     except (KeyError, TypeError) as error:
         raise FolderError(f"{out / CONFIG} is damaged: {error}") from None
     if limits:
         recipe = replace(recipe, **{**dict.fromkeys(LIMITS), **limits})
 
-    whole = _read(names, text, level)
+    whole = _read(names, text, as_bytes=run.vocabulary.reads_bytes)
     if _fingerprint(whole) != sha256:
         raise UserError(f"the text is not the one that {out} was trained on, so it cannot go on")
     split = split_by_position(whole)
-    vocabulary = vocabulary_from_json(read_json(out, VOCABULARY))
     writer = FolderWriter.reopen(out)
     if limits:
         writer.write(CONFIG, {**config, "training": asdict(recipe)})
     with torch.random.fork_rng(devices=[]):
         _fit(
             run.model,
-            vocabulary,
+            run.vocabulary,
             split,
             recipe,
             hardware,
@@ -205,16 +204,14 @@ def _writer(out: Path_, *, force: bool) -> FolderWriter:
     return FolderWriter(out, replace=force)
 
 
-def _read(names: list[str], text: Text | None, level: str) -> Text:
+def _read(names: list[str], text: Text | None, *, as_bytes: bool) -> Text:
     if text is not None:
         if names:
             raise UserError("give either files or text, not both")
-        if level == "byte":
-            return text.encode("utf-8") if isinstance(text, str) else text
-        return text if isinstance(text, str) else text.decode("utf-8")
+        return to_bytes(text) if as_bytes else as_str(text)
     if not names:
         raise TextError("there is no text to train on: name a file")
-    return read_texts(names, as_bytes=level == "byte")
+    return read_texts(names, as_bytes=as_bytes)
 
 
 def _fingerprint(text: Text) -> str:

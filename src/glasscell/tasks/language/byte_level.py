@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import codecs
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from glasscell.tasks.language.vocabulary import Decoder, Text, Vocabulary, visible
+from glasscell.plots.token_text import shown
+from glasscell.tasks.language.vocabulary import Decoder, Text, Vocabulary, as_bytes
+
+if TYPE_CHECKING:
+    from glasscell.tasks.language.text import Split
 
 
 class Bytes(Vocabulary):
     """One token a byte: V = 256, and nothing is unknown. Text is taken as UTF-8."""
 
     level = "byte"
+    token_name = "byte"
+    reads_bytes = True
+
+    @classmethod
+    def of_split(cls, split: Split) -> Bytes:
+        return cls()
+
+    @classmethod
+    def from_json(cls, description: dict[str, Any]) -> Bytes:
+        return cls()
 
     def __len__(self) -> int:
         return 256
@@ -30,7 +44,7 @@ class Bytes(Vocabulary):
         return _Utf8Decoder()
 
     def label(self, token: int) -> str:
-        return visible(chr(token)) if token < 0x80 else f"\\x{token:02x}"
+        return shown(chr(token)) if token < 0x80 else f"\\x{token:02x}"
 
     def to_json(self) -> dict[str, Any]:
         return {"level": self.level}
@@ -53,7 +67,3 @@ class _Utf8Decoder(Decoder):
 
     def finish(self) -> str:
         return self._decoder.decode(b"", final=True)
-
-
-def as_bytes(text: Text) -> bytes:
-    return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text

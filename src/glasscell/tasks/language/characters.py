@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from glasscell.plots.token_text import shown
 from glasscell.tasks.language.vocabulary import (
     TableDecoder,
     Text,
     UnknownCharacters,
     Vocabulary,
+    as_str,
     smallest_dtype,
-    visible,
 )
+
+if TYPE_CHECKING:
+    from glasscell.tasks.language.text import Split
 
 
 class Characters(Vocabulary):
@@ -27,6 +31,7 @@ class Characters(Vocabulary):
     """
 
     level = "char"
+    token_name = "character"
 
     def __init__(self, alphabet: str) -> None:
         if len(set(alphabet)) != len(alphabet):
@@ -37,6 +42,14 @@ class Characters(Vocabulary):
     def of(cls, text: str) -> Characters:
         """The vocabulary of every character that occurs in a text."""
         return cls("".join(sorted(set(text))))
+
+    @classmethod
+    def of_split(cls, split: Split) -> Characters:
+        return cls.of("".join(map(str, split)))
+
+    @classmethod
+    def from_json(cls, description: dict[str, Any]) -> Characters:
+        return cls(description["alphabet"])
 
     @cached_property
     def _table(self) -> np.ndarray:
@@ -64,11 +77,7 @@ class Characters(Vocabulary):
         return TableDecoder(tuple(self.alphabet))
 
     def label(self, token: int) -> str:
-        return visible(self.alphabet[token])
+        return shown(self.alphabet[token])
 
     def to_json(self) -> dict[str, Any]:
         return {"level": self.level, "alphabet": self.alphabet}
-
-
-def as_str(text: Text) -> str:
-    return text if isinstance(text, str) else text.decode("utf-8")

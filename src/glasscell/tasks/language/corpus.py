@@ -2,7 +2,7 @@
 
 
 def default_corpus() -> str:
-    """The topics of Python's own `help()`: about 460,000 characters of English prose.
+    """The topics of Python's own `help()`: some hundred thousand characters of English prose.
 
     From the standard library's `pydoc_data.topics`, so nothing has to be downloaded. The text
     grows a little from one version of Python to the next.

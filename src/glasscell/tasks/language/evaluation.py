@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from glasscell.errors import UserError
 from glasscell.tasks.language.model import LanguageModel, State
-from glasscell.tasks.language.vocabulary import Text, UnknownCharacters, Vocabulary
+from glasscell.tasks.language.vocabulary import Text, UnknownCharacters, Vocabulary, as_bytes
 
 CHUNK = 128  # steps a call: bounds the memory that logits take
 WARM_UP = 512  # tokens that a stream reads, unscored, before its own stretch; whole CHUNKs
@@ -78,21 +78,22 @@ def evaluate(
         streams: how many stretches of the text are read side by side. 1 reads straight through
             with the state carried from the first token to the last. More is many times faster;
             each stretch is preceded by the 512 tokens that come before it, read to warm up the
-            state but not scored, so the figure is the same to about four digits. By default 1
-            for short texts and up to 32 for long ones.
+            state but not scored, so the figure is nearly the same (`glasscell evaluate` with and
+            without `--streams 1` shows how nearly). By default 1 for short texts and up to 32
+            for long ones.
         skip_unknown: leave characters out that the model has never seen, and count them.
-        progress: called with the number of tokens scored since the last call.
+        progress: called after each block with its length, in bytes of UTF-8.
 
     Raises:
         UnknownCharacters: the text holds characters that the model has never seen.
         UserError: the text has fewer than two tokens.
     """
     blocks = [text] if isinstance(text, str | bytes) else text
-    scorer = _Scorer(model.eval(), streams, progress)
+    scorer = _Scorer(model.eval(), streams)
     characters = skipped = 0
     words: int | None = None
     first: int | None = None
-    for block in _whole_pieces(vocabulary, blocks):
+    for block in _whole_pieces(vocabulary, _told(blocks, progress)):
         if unknown := vocabulary.unknown(block):
             if not skip_unknown:
                 raise UnknownCharacters(unknown)
@@ -118,6 +119,15 @@ def evaluate(
     return Score(scorer.nats, scorer.count, max(1, characters), words, skipped)
 
 
+def _told(blocks: Iterable[Text], progress: Callable[[int], None] | None) -> Iterator[Text]:
+    """The blocks; tells of each once the next is asked for: by then it has been scored, but for
+    what the scorer still gathers."""
+    for block in blocks:
+        yield block
+        if progress is not None:
+            progress(len(as_bytes(block)))
+
+
 def _whole_pieces(vocabulary: Vocabulary, blocks: Iterable[Text]) -> Iterator[Text]:
     """The blocks, cut again where no token is split between two."""
     held: Text | None = None
@@ -131,22 +141,16 @@ def _whole_pieces(vocabulary: Vocabulary, blocks: Iterable[Text]) -> Iterator[Te
 class _Scorer:
     """Sums -log p over tokens that come in pieces of any size."""
 
-    def __init__(
-        self,
-        model: LanguageModel,
-        streams: int | None,
-        progress: Callable[[int], None] | None,
-    ) -> None:
+    def __init__(self, model: LanguageModel, streams: int | None) -> None:
         if streams is not None and streams < 1:
             raise UserError(f"streams: expected at least 1, got {streams}")
         self.model = model
         self.streams = streams or 32
-        self.progress = progress or (lambda n: None)
         self.nats = 0.0
         self.count = 0
-        self.before = torch.empty(0, dtype=torch.long)  # the last tokens scored
+        self.before = torch.empty(0, dtype=torch.long)  # (<= WARM_UP + 1,) the last tokens scored
         self.carried: State | None = None  # the state after all but the last of them, if known
-        self.pending: list[Tensor] = []
+        self.pending: list[Tensor] = []  # (N,) each: taken, not yet scored
         self.n_pending = 0
 
     def add(self, tokens: Tensor) -> None:
@@ -155,7 +159,7 @@ class _Scorer:
         self.pending.append(tokens)
         self.n_pending += len(tokens)
         while self.n_pending >= block:
-            waiting = torch.cat(self.pending)
+            waiting = torch.cat(self.pending)  # (N,)
             self._score(waiting[:block].long())
             self.pending = [waiting[block:]]
             self.n_pending = len(self.pending[0])
@@ -178,10 +182,10 @@ class _Scorer:
 
     def _straight(self, tokens: Tensor) -> None:
         """Scores tokens (N,), going on from the carried state."""
-        text = torch.cat((self.before[-1:], tokens)).view(-1, 1)
+        text = torch.cat((self.before[-1:], tokens)).view(-1, 1)  # (1 + N, 1); at the start (N, 1)
         for start in range(0, len(text) - 1, CHUNK):
-            targets = text[start + 1 : start + 1 + CHUNK]
-            inputs = text[start : start + len(targets)]
+            targets = text[start + 1 : start + 1 + CHUNK]  # (T, 1)
+            inputs = text[start : start + len(targets)]  # (T, 1)
             losses, self.carried = self._step(inputs, targets, self.carried)
             self._count(losses)
         self._remember(tokens)
@@ -190,33 +194,34 @@ class _Scorer:
         """Scores tokens (N,) in stretches, each warmed up on what comes before it."""
         if not len(tokens):
             return
-        text = torch.cat((self.before[-WARM_UP - 1 :], tokens))
-        width = -(-len(tokens) // streams)
-        own = torch.arange(streams) * width  # where each stream's own stretch begins
-        # The last stream reads as many tokens as the others: it begins earlier, unscored.
+        text = torch.cat((self.before[-WARM_UP - 1 :], tokens))  # (WARM_UP + 1 + N,)
+        width = -(-len(tokens) // streams)  # tokens that each stream reads after its warming up
+        # Places in `tokens`, (B,) each: `own`, the first token that a stream scores, and `begin`,
+        # where it has warmed up. They differ at the end of the text, where a whole width no
+        # longer fits: a stream there begins earlier, on tokens that the one before it scores.
+        own = torch.arange(streams) * width
         begin = own.clamp(max=len(tokens) - width)
         state: State | None = None
         for t in range(-WARM_UP, width, CHUNK):
-            places = begin + torch.arange(t, min(t + CHUNK, width)).view(-1, 1)  # (T, B)
-            scored = (places >= own) & (places >= begin)
+            places = begin + torch.arange(t, min(t + CHUNK, width)).view(-1, 1)  # (T, B), predicted
+            scored = places >= own  # (T, B)
             places = places + WARM_UP  # in `text`, the token that is read
-            losses, state = self._step(text[places], text[places + 1], state)
+            losses, state = self._step(text[places], text[places + 1], state)  # (T, B)
             self._count(losses[scored.to(losses.device)])
         self.carried = None
         self._remember(tokens)
 
     def _step(self, inputs: Tensor, targets: Tensor, state: State | None) -> tuple[Tensor, State]:
         """-log p of each target (T, B), and the state after them."""
-        logits, after = self.model(inputs.to(self.model.device), state)
+        logits, after = self.model(inputs.to(self.model.device), state)  # (T, B, V)
         losses = F.cross_entropy(
             logits.flatten(0, 1).float(), targets.to(logits.device).flatten(), reduction="none"
-        )
+        )  # (T B,)
         return losses.view(targets.shape), after
 
     def _count(self, losses: Tensor) -> None:
         self.nats += losses.cpu().double().sum().item()
         self.count += losses.numel()
-        self.progress(losses.numel())
 
     def _remember(self, tokens: Tensor) -> None:
         self.before = torch.cat((self.before, tokens))[-WARM_UP - 1 :]

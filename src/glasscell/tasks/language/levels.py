@@ -10,23 +10,19 @@ from glasscell.tasks.language.text import Split
 from glasscell.tasks.language.vocabulary import Vocabulary
 from glasscell.tasks.language.words import Words
 
-LEVELS = ("char", "byte", "word")
+LEVELS: dict[str, type[Vocabulary]] = {
+    vocabulary.level: vocabulary
+    for vocabulary in (
+        Characters,
+        Bytes,
+        Words,
+    )
+}
 
 
 def build_vocabulary(level: str, split: Split) -> Vocabulary:
-    """The vocabulary of a text.
-
-    The alphabet is that of the whole text, so that each part of it can be scored; which words
-    are frequent is learned from the training part alone.
-    """
-    if level == "byte":
-        return Bytes()
-    train, validation, test = (str(part) for part in split)
-    if level == "char":
-        return Characters.of(train + validation + test)
-    if level == "word":
-        return Words.of(train, train + validation + test)
-    raise ValueError(f"level: expected one of {', '.join(LEVELS)}, got {level!r}")
+    """The vocabulary of a text; see `Vocabulary.of_split`."""
+    return _kind(level).of_split(split)
 
 
 def vocabulary_from_json(description: dict[str, Any]) -> Vocabulary:
@@ -35,11 +31,10 @@ def vocabulary_from_json(description: dict[str, Any]) -> Vocabulary:
     Raises:
         ValueError, KeyError, TypeError: the description is not one.
     """
-    level = description["level"]
-    if level == "byte":
-        return Bytes()
-    if level == "char":
-        return Characters(description["alphabet"])
-    if level == "word":
-        return Words(description["words"], description["alphabet"])
-    raise ValueError(f"level: expected one of {', '.join(LEVELS)}, got {level!r}")
+    return _kind(description["level"]).from_json(description)
+
+
+def _kind(level: str) -> type[Vocabulary]:
+    if level not in LEVELS:
+        raise ValueError(f"level: expected one of {', '.join(LEVELS)}, got {level!r}")
+    return LEVELS[level]

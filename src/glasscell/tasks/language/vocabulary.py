@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from glasscell.errors import UserError
 
+if TYPE_CHECKING:
+    from glasscell.tasks.language.text import Split
+
 Text = str | bytes
+
+
+def as_str(text: Text) -> str:
+    return text if isinstance(text, str) else text.decode("utf-8")
+
+
+def as_bytes(text: Text) -> bytes:
+    return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
 
 
 class UnknownCharacters(UserError):
@@ -32,9 +43,38 @@ class Vocabulary(ABC):
     """Turns text into token ids 0..V-1 and back.
 
     Decoding what was encoded gives the text again, character for character, at every level.
+
+    Attributes:
+        level: its name, the key in `LEVELS`.
+        token_name: what one token is called.
+        reads_bytes: files are taken as they are, not decoded.
+        knows_words: `words` counts them, and perplexity is the figure that people compare.
+        embedding: the size of a token's embedding where none is asked for.
     """
 
-    level: str
+    level: ClassVar[str]
+    token_name: ClassVar[str]
+    reads_bytes: ClassVar[bool] = False
+    knows_words: ClassVar[bool] = False
+    embedding: ClassVar[int] = 64
+
+    @classmethod
+    @abstractmethod
+    def of_split(cls, split: Split) -> Self:
+        """The vocabulary of a text in parts.
+
+        The alphabet is that of the whole text, so that each part of it can be scored; which words
+        are frequent is learned from the training part alone.
+        """
+
+    @classmethod
+    @abstractmethod
+    def from_json(cls, description: dict[str, Any]) -> Self:
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError, KeyError, TypeError: the description is not one.
+        """
 
     @abstractmethod
     def __len__(self) -> int:
@@ -119,10 +159,3 @@ def smallest_dtype(size: int) -> torch.dtype:
     if size <= 2**8:
         return torch.uint8
     return torch.int16 if size <= 2**15 else torch.int32
-
-
-def visible(text: str) -> str:
-    """A token's text with its white space made visible."""
-    table = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"}
-    shown = "".join(table.get(c, c if c.isprintable() else f"\\x{ord(c):02x}") for c in text)
-    return shown or "∅"

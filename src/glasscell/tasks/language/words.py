@@ -11,20 +11,23 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from glasscell.tasks.language.characters import as_str
+from glasscell.plots.token_text import shown
 from glasscell.tasks.language.vocabulary import (
     TableDecoder,
     Text,
     UnknownCharacters,
     Vocabulary,
+    as_str,
     smallest_dtype,
-    visible,
 )
+
+if TYPE_CHECKING:
+    from glasscell.tasks.language.text import Split
 
 # A word or a run of punctuation takes the space before it along, so that joining the pieces
 # gives the text again; any other white space is a piece of its own.
@@ -40,6 +43,9 @@ class Words(Vocabulary):
     """
 
     level = "word"
+    token_name = "token"
+    knows_words = True
+    embedding = 256
 
     def __init__(self, words: Iterable[str], alphabet: str) -> None:
         self.alphabet = alphabet
@@ -55,6 +61,14 @@ class Words(Vocabulary):
         counts = Counter(PIECE.findall(train))
         frequent = [w for w, n in counts.most_common(limit) if n >= at_least]
         return cls(frequent, "".join(sorted(set(text))))
+
+    @classmethod
+    def of_split(cls, split: Split) -> Words:
+        return cls.of(str(split.train), "".join(map(str, split)))
+
+    @classmethod
+    def from_json(cls, description: dict[str, Any]) -> Words:
+        return cls(description["words"], description["alphabet"])
 
     def __len__(self) -> int:
         return len(self.strings)
@@ -80,7 +94,7 @@ class Words(Vocabulary):
         return TableDecoder(self.strings)
 
     def label(self, token: int) -> str:
-        return visible(self.strings[token])
+        return shown(self.strings[token])
 
     def to_json(self) -> dict[str, Any]:
         return {"level": self.level, "alphabet": self.alphabet, "words": list(self.frequent)}

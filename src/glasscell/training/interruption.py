@@ -1,4 +1,4 @@
-"""Ctrl-C, and being told to end, without losing anything."""
+"""Ctrl-C, and being told to end, without losing anything; and how training tells of it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,21 @@ from glasscell.training.language_module import LanguageModule
 from glasscell.training.model_folder import CHECKPOINT
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was interrupted.
+
+    The text says what there is now; `signal` is the number of the signal that did it, and
+    `resumable` says whether the run can be gone on with.
+    """
+
+    def __init__(
+        self, message: str, *, number: int = signal.SIGINT, resumable: bool = True
+    ) -> None:
+        super().__init__(message)
+        self.signal = int(number)
+        self.resumable = resumable
 
 
 class StopAsked(Exception):
