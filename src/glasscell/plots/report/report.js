@@ -12,7 +12,7 @@ const state = {
   unit: LAYERS[first].lively[0],
   mean: false,
   step: firstLetter(Math.min(60, T >> 1)), // far enough in for the model to have a view
-  order: "number",
+  order: "memory", // where it is known; else by number
   window: { start: 0, end: Math.min(T, 240) },
 };
 

@@ -16,7 +16,7 @@ from glasscell.tasks.language.vocabulary import Text, UnknownCharacters, Vocabul
 
 CHUNK = 128  # steps a call: bounds the memory that logits take
 WARM_UP = 512  # tokens that a stream reads, unscored, before its own stretch; whole CHUNKs
-STRETCH = 2048  # tokens that a stream scores at least, so that warming up stays cheap
+STRETCH = 16_384  # tokens that a stream scores at least: few begin in the middle of the text
 
 
 @dataclass(frozen=True)
