@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from glasscell.cli.boundary import exit_code
 
@@ -180,3 +181,49 @@ def test_a_reader_that_goes_away(trained):
     assert writing.wait(timeout=60) == 141
     assert writing.stderr.read() == b""
     writing.stderr.close()
+
+
+def run_in_shell(script, *arguments):
+    """A script of bash, in which "$@" is glasscell and the arguments."""
+    command = [sys.executable, "-m", "glasscell.cli.main", *map(str, arguments)]
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", *command], capture_output=True, text=True, timeout=60
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("command", ["evaluate", "inspect", "--help"])
+def test_output_that_nobody_reads(trained, command):
+    arguments = [command] if command == "--help" else [command, trained]
+    assert run_in_shell('"$@" | true; exit ${PIPESTATUS[0]}', *arguments) == (141, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [('"$@" >/dev/full', "no space is left on the disk"), ('"$@" >&-', "it is closed")],
+)
+@pytest.mark.parametrize("command", ["generate", "inspect"])
+def test_output_that_cannot_be_written(trained, command, script, reason):
+    code, told = run_in_shell(script, command, trained)
+    assert (code, told) == (2, f"glasscell: cannot write to standard output: {reason}\n")
+
+
+def test_progress_that_nobody_reads_stops_no_training(book, tmp_path):
+    arguments = ["train", "text", book, "-o", "run", *SMALL, "--validate-every", "1"]
+    script = '"$@" 2>&1 >/dev/null | true; exit ${PIPESTATUS[0]}'
+    assert run_in_shell(script, *arguments)[0] == 0
+    assert (tmp_path / "run/model.safetensors").exists()
+
+
+def test_reports_that_cannot_be_written_are_told_first(cli, trained, tmp_path):
+    for path, reason in (("", "it is a folder"), ("a/b.html", "there is no folder a")):
+        result = cli("inspect", trained, "--report", path)
+        assert_one_sentence(result, reason)
+        assert result.out == ""
+
+
+def test_an_accelerator_that_is_not_there(cli, book):
+    if not torch.accelerator.is_available():
+        result = cli("train", "text", book, "--accelerator", "gpu", "-o", "run", *SMALL)
+        assert_one_sentence(result, "use --accelerator cpu")

@@ -38,7 +38,22 @@ def other_weights(folder):
     save_file(weights, folder / "model.safetensors")
 
 
+def weights_as(change):
+    def spoil(folder):
+        weights = load_file(folder / "model.safetensors")
+        weights["output.bias"] = change(weights["output.bias"])
+        save_file(weights, folder / "model.safetensors")
+
+    return spoil
+
+
+NOT_FINITE = "damaged: weights that are not finite numbers"
+
 DAMAGES = {
+    "nan": (weights_as(lambda w: w * float("nan")), NOT_FINITE),
+    "too large": (weights_as(lambda w: w.double() + 1e300), NOT_FINITE),
+    "integers": (weights_as(lambda w: w.int()), NOT_FINITE),
+    "list of tasks": (lambda f: edit_config(f, task=[]), "is of something else"),
     "gone": (shutil.rmtree, "there is no model folder"),
     "a file": (lambda f: (shutil.rmtree(f), f.write_text("x")), "is a file, not a model folder"),
     "foreign": (lambda f: (f / "config.json").unlink(), r"not a model folder: it has no config"),
@@ -166,3 +181,20 @@ def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(WriteError, match="cannot write"):
         FolderWriter(tmp_path / "file" / "run")
+
+
+def test_a_link_stays_a_link(train, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    train(out=tmp_path / "link", epochs=1)
+    assert (tmp_path / "link").is_symlink()
+    assert load(tmp_path / "real").generate("The", 3)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "real"]
+    (tmp_path / "ring").symlink_to(tmp_path / "ring")
+    with pytest.raises(FolderError, match="leads back to itself"):
+        train(out=tmp_path / "ring")
+
+
+def test_only_what_was_there_is_said_to_be_kept(tmp_path):
+    with pytest.raises(WriteError, match=r"there is no such folder$"):
+        write_file(tmp_path / "none" / "f", b"")

@@ -10,6 +10,7 @@ from small_run import PER_EPOCH, SMALL, TEXT
 
 from glasscell.errors import UserError
 from glasscell.training import load, resume_text, train_text
+from glasscell.training.checkpoint import read_checkpoint
 from glasscell.training.interruption import Interrupted
 from glasscell.training.language_module import LanguageModule
 from glasscell.training.model_folder import CHECKPOINT, WEIGHTS, FolderError
@@ -206,3 +207,91 @@ def test_a_checkpoint_with_code_in_it_is_not_run(train, tmp_path):
     with pytest.raises(FolderError, match="damaged"):
         resume_text(out, text=TEXT, epochs=2, progress=False)
     assert not (tmp_path / "sprung").exists()
+
+
+def test_a_closed_terminal_is_obeyed_like_ctrl_c(train, tmp_path, monkeypatch):
+    original = LanguageModule.training_step
+
+    def hung_up(module, *args):
+        if module.step == 5:
+            os.kill(os.getpid(), signal.SIGHUP)
+        return original(module, *args)
+
+    monkeypatch.setattr(LanguageModule, "training_step", hung_up)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert train(epochs=1).metrics["step"] == PER_EPOCH  # as under nohup
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with pytest.raises(Interrupted, match="stopped at step 6") as error:
+            train(force=True)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert error.value.signal == signal.SIGHUP
+
+
+def missing(*keys):
+    def spoil(saved):
+        for key in keys[:-1]:
+            saved = saved[key]
+        del saved[keys[-1]]
+
+    return spoil
+
+
+def changed(value, *keys):
+    def spoil(saved):
+        for key in keys[:-1]:
+            saved = saved[key]
+        saved[keys[-1]] = value
+
+    return spoil
+
+
+def damages():
+    for key in ("callbacks", "state_dict", "optimizer_states", "lr_schedulers", "glasscell"):
+        yield missing(key)
+        yield changed(3, key)
+    yield missing("pytorch-lightning_version")
+    yield changed("old", "pytorch-lightning_version")
+    for key, value in {
+        "step": -1,
+        "seconds": "long",
+        "state": [torch.zeros(2, 4, 9)],
+        "generators": {},
+        "validation_due": None,
+    }.items():
+        yield missing("glasscell", key)
+        yield changed(value, "glasscell", key)
+    yield changed("best", "callbacks", "KeepBest", "best")
+    yield missing("callbacks", "KeepBest", "history")
+    yield changed([{"step": 1}], "callbacks", "KeepBest", "history")
+    yield changed(torch.zeros(3), "state_dict", "model.embedding.weight")
+    yield changed(torch.tensor(float("nan")), "state_dict", "model.output.bias")
+    yield changed({}, "optimizer_states", 0, "state", 0)
+    yield missing("optimizer_states", 0, "param_groups", 0, "betas")
+
+
+def test_an_edited_checkpoint_is_told(train, tmp_path):
+    out = tmp_path / "run"
+    train(epochs=1)
+    for spoil in damages():
+        saved = checkpoint(out)
+        spoil(saved)
+        torch.save(saved, tmp_path / CHECKPOINT)
+        with pytest.raises(FolderError, match=r"last\.ckpt is damaged: the run cannot be resumed"):
+            read_checkpoint(tmp_path / CHECKPOINT, load(out).model)
+    read_checkpoint(out / CHECKPOINT, load(out).model)
+    train(epochs=1, force=True, hidden=5, out=tmp_path / "other")
+    with pytest.raises(FolderError, match=r"last\.ckpt is damaged"):  # another model's
+        read_checkpoint(tmp_path / "other" / CHECKPOINT, load(out).model)
+
+
+def test_a_path_that_is_not_utf8(train, tmp_path):
+    out = os.fsdecode(os.fsencode(tmp_path) + b"/p\xff")
+    train(out=out, epochs=1)
+    assert resume_text(out, text=TEXT, epochs=2, progress=False).generate("The", 3)
+
+
+def test_another_precision(train, tmp_path):
+    train(epochs=0.5, precision="64-true")
+    assert resume_text(tmp_path / "run", text=TEXT, epochs=1, progress=False).generate("The", 3)

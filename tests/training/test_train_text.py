@@ -1,7 +1,10 @@
 """Training from Python: it learns, keeps the best, stops, and lands in a whole folder."""
 
+import errno
+import io
 import json
 import math
+import sys
 import time
 
 import pytest
@@ -207,3 +210,26 @@ def test_epochs_may_be_fractions_and_validations_every_few_steps(train):
     assert run.metrics["epoch"] == pytest.approx(1.5, abs=0.02)
     assert PER_EPOCH == 43
     assert SMALL["batch"] == 4
+
+
+class Broken(io.StringIO):
+    def write(self, text):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
+@pytest.mark.parametrize("stream", [Broken(), None])
+def test_progress_that_cannot_be_shown_stops_nothing(train, monkeypatch, stream):
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert train(epochs=1, progress=True).path
+
+
+def test_too_much_to_ask(train, monkeypatch):
+    with pytest.raises(UserError, match="not enough memory for a model of this size"):
+        train(hidden=99_999_999)
+    with pytest.raises(UserError, match="hidden: expected at most"):
+        train(hidden=10**30)
+    with pytest.raises(UserError, match="epochs: expected more than 0, at most"):
+        train(epochs=1e308)
+    monkeypatch.setenv("LOCAL_RANK", "x")
+    with pytest.raises(UserError, match="LOCAL_RANK, in the environment: expected a whole number"):
+        train()

@@ -64,7 +64,8 @@ def evaluate(
                 progress=progress,
             )
     except UnknownCharacters as error:
-        raise UserError(f"{error}; --skip-unknown leaves them out") from None
+        them = "it" if len(error.characters) == 1 else "them"
+        raise UserError(f"{error}; --skip-unknown leaves {them} out") from None
     if as_json:
         import json
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -41,15 +41,6 @@ def generate(
     pieces = load(run).stream(
         prompt, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
     )
-    try:
-        sys.stdout.write(prompt)
+    for piece in chain([prompt], pieces, ["\n"]):
+        sys.stdout.write(piece)
         sys.stdout.flush()
-        for piece in pieces:
-            sys.stdout.write(piece)
-            sys.stdout.flush()
-        sys.stdout.write("\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has had enough (`| head`); what is left in the buffer has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(141) from None  # 128 + SIGPIPE

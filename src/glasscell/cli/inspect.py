@@ -60,8 +60,11 @@ def inspect(
     """
     from glasscell.cli.inspect_steps import as_dict, print_table
     from glasscell.cli.reading import read, write_report
+    from glasscell.files import refuse_unwritable
     from glasscell.training import load
 
+    if report is not None:
+        refuse_unwritable(report)  # before anything long is read or printed
     model = load(run)
     reading = read(model, _text_of(model, text, file), limit=limit)
     name = _layer_name(reading.trace, layer)

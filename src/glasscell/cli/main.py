@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from io import TextIOWrapper
 
 from glasscell.cli.boundary import exit_code
 
@@ -15,9 +14,6 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and ends the process with its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal may not know every character
     sys.exit(exit_code(lambda: _run(arguments)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import signal
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from glasscell.tasks.language.chunks import Streams, fitting_streams
 from glasscell.tasks.language.model import LanguageModel
 from glasscell.tasks.language.text import Split, TextError
 from glasscell.tasks.language.vocabulary import Vocabulary
+from glasscell.training.checkpoint import read_checkpoint
 from glasscell.training.diverged import TrainingDiverged
 from glasscell.training.hardware import Hardware
 from glasscell.training.interruption import Interrupted, StopAsked, StopSignals
@@ -23,7 +23,7 @@ from glasscell.training.keep_best import KeepBest
 from glasscell.training.language_figures import LanguageFigures
 from glasscell.training.language_module import KEY, LanguageModule
 from glasscell.training.lightning_glue import AtomicCheckpointIO, quiet_lightning
-from glasscell.training.model_folder import FolderError, FolderWriter
+from glasscell.training.model_folder import FolderWriter
 from glasscell.training.progress import Progress
 from glasscell.training.recipe import Plan, Recipe
 
@@ -49,7 +49,7 @@ def fit(
         extended: the recipe asks for more than the checkpoint's run did.
     """
     train, validation = _tokens(vocabulary, split)
-    saved = None if checkpoint is None else _read_checkpoint(checkpoint)
+    saved = None if checkpoint is None else read_checkpoint(checkpoint, model)
     figures = LanguageFigures.of(vocabulary, split.validation)
     keep_best = KeepBest(writer, figures.of_loss)
     signals = StopSignals(keep_best)
@@ -102,17 +102,6 @@ def _tokens(vocabulary: Vocabulary, split: Split) -> tuple[torch.Tensor, torch.T
     return train, validation
 
 
-def _read_checkpoint(path: Path) -> dict[str, Any]:
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        saved[KEY]["step"]
-    except FileNotFoundError:
-        raise FolderError(f"{path.parent} has no {path.name} to resume from") from None
-    except (OSError, RuntimeError, pickle.UnpicklingError, KeyError, TypeError, EOFError):
-        raise FolderError(f"{path} is damaged: the run cannot be resumed") from None
-    return saved
-
-
 def _refuse_other_streams(saved: dict[str, Any], streams: int, world: int) -> None:
     state = saved[KEY]["state"]
     if state is not None and state[0].shape[1] != streams:
@@ -161,7 +150,10 @@ def _trainer(
         )
     except (MisconfigurationException, ValueError, TypeError) as error:
         first = str(error).strip().partition(". ")[0].rstrip(".")
-        raise UserError(f"Lightning cannot run this: {first}") from None
+        way_out = ""
+        if hardware.accelerator not in ("auto", "cpu") and not torch.accelerator.is_available():
+            way_out = '; use --accelerator cpu (accelerator="cpu")'
+        raise UserError(f"Lightning cannot run this: {first}{way_out}") from None
 
 
 def _interrupted(signals: StopSignals, keep_best: KeepBest, module: LanguageModule) -> Interrupted:

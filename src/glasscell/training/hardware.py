@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from glasscell.errors import UserError
+
 
 @dataclass(frozen=True)
 class Hardware:
@@ -27,4 +29,11 @@ class Hardware:
 
 def is_helper_process() -> bool:
     """Whether Lightning started this process to help with another's run; it writes nothing."""
-    return any(int(os.environ.get(name) or 0) > 0 for name in ("LOCAL_RANK", "NODE_RANK"))
+    return max(_rank("LOCAL_RANK"), _rank("NODE_RANK")) > 0
+
+
+def _rank(name: str) -> int:
+    value = os.environ.get(name) or "0"
+    if not value.isdecimal():
+        raise UserError(f"{name}, in the environment: expected a whole number, got {value!r}")
+    return int(value)

@@ -14,7 +14,8 @@ from glasscell.training.keep_best import KeepBest
 from glasscell.training.language_module import LanguageModule
 from glasscell.training.model_folder import CHECKPOINT
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+HANG_UP = getattr(signal, "SIGHUP", signal.SIGTERM)  # a closed terminal; Windows has none
+SIGNALS = (signal.SIGINT, signal.SIGTERM, HANG_UP)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -56,6 +57,8 @@ class StopSignals(pl.Callback):
             yield  # only the main thread can
             return
         self._before = {number: signal.getsignal(number) for number in SIGNALS}
+        if self._before.get(HANG_UP) is signal.SIG_IGN:
+            del self._before[HANG_UP]  # under nohup a run outlives its terminal
         try:
             self._listen()
             yield
@@ -64,12 +67,12 @@ class StopSignals(pl.Callback):
                 signal.signal(number, handler)
 
     def _listen(self) -> None:
-        for number in SIGNALS:
+        for number in self._before:
             signal.signal(number, self._note)
 
     def _note(self, number: int, frame: object) -> None:
         self.received = number
-        for each in SIGNALS:
+        for each in self._before:
             signal.signal(each, signal.default_int_handler)
 
     def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

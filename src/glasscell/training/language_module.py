@@ -119,7 +119,9 @@ class LanguageModule(pl.LightningModule):
             tensors = own_states(
                 state_tensors(self.state), self.global_rank, self.trainer.world_size
             )
-            self.state = state_from_tensors(tuple(s.to(self.device) for s in tensors))
+            # On the weights' device and of their precision: both may have changed.
+            weight = self.model.embedding.weight
+            self.state = state_from_tensors(tuple(s.to(weight) for s in tensors))
 
     def _set_generators(self) -> None:
         if self._generators:

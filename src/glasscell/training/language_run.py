@@ -12,7 +12,11 @@ import torch
 import glasscell.version
 from glasscell.tasks.language.evaluation import Score, evaluate
 from glasscell.tasks.language.levels import vocabulary_from_json
-from glasscell.tasks.language.model import LanguageModel, LanguageModelConfig
+from glasscell.tasks.language.model import (
+    LanguageModel,
+    LanguageModelConfig,
+    telling_of_memory,
+)
 from glasscell.tasks.language.sampling import generate
 from glasscell.tasks.language.vocabulary import Text, Vocabulary
 from glasscell.training.model_folder import (
@@ -67,7 +71,8 @@ class LanguageRun:
         description = read_json(folder, VOCABULARY)
         try:
             vocabulary = vocabulary_from_json(description)
-            with torch.random.fork_rng(devices=[]):  # first weights are drawn, and replaced below
+            # First weights are drawn, and replaced below.
+            with telling_of_memory(), torch.random.fork_rng(devices=[]):
                 model = LanguageModel(LanguageModelConfig(**config["model"]))
         except (KeyError, TypeError, ValueError) as error:
             raise FolderError(

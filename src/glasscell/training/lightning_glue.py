@@ -29,7 +29,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
-        return torch.load(path, map_location=map_location, weights_only=True)
+        with open(path, "rb") as file:  # given a path, torch wants one that is UTF-8
+            return torch.load(file, map_location=map_location, weights_only=True)
 
 
 @contextmanager

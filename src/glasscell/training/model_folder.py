@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load as load_bytes
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from glasscell.errors import UserError
@@ -46,7 +47,7 @@ class FolderWriter:
     whole model: until then a folder that is to be replaced stays as it was.
 
     Args:
-        path: where the folder shall be.
+        path: where the folder shall be; a link stays, and what it points to is written.
         replace: replace a model folder that is already there.
 
     Raises:
@@ -58,8 +59,12 @@ class FolderWriter:
     def __init__(self, path: str | os.PathLike[str], *, replace: bool = False) -> None:
         self.path = Path(path)
         refuse_existing(self.path, replace=replace)
-        full = self.path.absolute()
-        self._draft: Path | None = full.with_name(f".{full.name}.{os.getpid()}.draft")
+        self._target = Path(os.path.realpath(self.path))
+        if self._target.is_symlink():
+            raise FolderError(f"{self.path} is a link that leads back to itself; name another")
+        self._draft: Path | None = self._target.with_name(
+            f".{self._target.name}.{os.getpid()}.draft"
+        )
         try:
             shutil.rmtree(self._draft, ignore_errors=True)
             self._draft.mkdir(parents=True)
@@ -70,7 +75,8 @@ class FolderWriter:
     def reopen(cls, path: str | os.PathLike[str]) -> FolderWriter:
         """Goes on writing a folder that already holds a model."""
         writer = object.__new__(cls)
-        writer.path, writer._draft = Path(path), None
+        writer.path = writer._target = Path(path)
+        writer._draft = None
         return writer
 
     @property
@@ -89,7 +95,7 @@ class FolderWriter:
             data = (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode(
                 "utf-8", "surrogatepass"
             )
-        write_file(self.place / name, data)
+        write_file(self.place / name, data, named=self.path / name)
 
     def publish(self) -> None:
         """Moves the draft, now a whole model, to its place."""
@@ -97,12 +103,12 @@ class FolderWriter:
             return
         old = self._draft.with_suffix(".old")
         try:
-            if self.path.exists():
-                os.rename(self.path, old)
-            os.rename(self._draft, self.path)
+            if self._target.exists():
+                os.rename(self._target, old)
+            os.rename(self._draft, self._target)
         except OSError as error:
-            if old.exists() and not self.path.exists():
-                os.rename(old, self.path)
+            if old.exists() and not self._target.exists():
+                os.rename(old, self._target)
             raise write_error(error, self.path) from error
         self._draft = None
         shutil.rmtree(old, ignore_errors=True)
@@ -125,8 +131,8 @@ def refuse_existing(path: Path, *, replace: bool) -> None:
         )
     if not replace:
         raise FolderError(
-            f"{path} already holds a model; go on with it (--resume), replace it (--force), or "
-            "name another folder"
+            f"{path} already holds a model; go on with it (--resume, or resume_text), replace it "
+            "(--force, or force=True), or name another folder"
         )
 
 
@@ -169,7 +175,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not (folder / CONFIG).exists():
         raise FolderError(f"{folder} is not a model folder: it has no {CONFIG}")
     config = read_json(folder, CONFIG)
-    if "task" not in config or not isinstance(config.get("format"), int):
+    if not isinstance(config.get("task"), str) or not isinstance(config.get("format"), int):
         raise FolderError(f"{folder} is not a model folder: its {CONFIG} is of something else")
     if config["format"] > FORMAT:
         raise FolderError(
@@ -193,7 +199,7 @@ def load_weights(model: nn.Module, folder: Path) -> None:
     """
     path = folder / WEIGHTS
     try:
-        weights = load_file(path)
+        weights = load_bytes(path.read_bytes())  # `load_file` wants a path that is UTF-8
     except FileNotFoundError:
         raise FolderError(f"{folder} is not a whole model folder: it has no {WEIGHTS}") from None
     except (SafetensorError, OSError, ValueError) as error:
@@ -206,4 +212,9 @@ def load_weights(model: nn.Module, folder: Path) -> None:
                 f"{path} does not belong to the model that config.json describes: {name} is "
                 f"{found.get(name, 'missing')}, expected {expected.get(name, 'none')}"
             )
+    # 64-true and bf16-true leave weights of other precisions, which are as good.
+    if not all(tensor.is_floating_point() for tensor in weights.values()):
+        raise FolderError(f"{path} is damaged: weights that are not finite numbers")
     model.load_state_dict(weights)
+    if not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
+        raise FolderError(f"{path} is damaged: weights that are not finite numbers")

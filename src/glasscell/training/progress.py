@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
-from typing import Any
+from typing import Any, TextIO, cast
 
 import lightning.pytorch as pl
 from rich.console import Console
@@ -22,6 +24,29 @@ LIVE_EVERY = 0.2  # seconds between two looks at the loss on a terminal
 PLAIN_EVERY = 30.0  # seconds between two lines elsewhere
 DROPPED = ("step", "epoch", "validation", "loss")  # in this order, where a line is too narrow
 STEADY = 3.0  # seconds over which the speed is averaged
+
+
+class _Optional:
+    """A text stream that loses what it cannot write: telling of a run must never end it.
+
+    It stands below the console, as rich ends the process where a pipe is broken, and a live line
+    is written from a thread of its own.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):  # ValueError: the stream has been closed
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 class Progress(pl.Callback):
@@ -52,12 +77,14 @@ class Progress(pl.Callback):
         self._loss = math.nan
         self._rate = math.nan  # tokens a second
         self._validation = ""
+        self._validated_at = 0
 
     @cached_property
     def console(self) -> Console:
         # Made where it is used: strategies that start processes send callbacks to them, and a
         # console holds locks, which cannot be sent.
-        return Console(stderr=True, highlight=False, soft_wrap=True)
+        file = None if sys.stderr is None else cast(TextIO, _Optional(sys.stderr))
+        return Console(file=file, stderr=True, highlight=False, soft_wrap=True)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, LanguageModule)
@@ -125,8 +152,14 @@ class Progress(pl.Callback):
         self._last_look, self._last_step = now, step
 
     def _note_validation(self) -> None:
-        number, _ = self.headline(self.keep_best.history[-1])
-        self._validation = f"(validation {number})"
+        last = self.keep_best.history[-1]
+        self._validation, self._validated_at = self.headline(last)[0], int(last["step"])
+
+    def _validation_part(self, step: int) -> str:
+        if not self._validation:
+            return ""
+        of = "" if step == self._validated_at else f" of step {self._validated_at:,}"
+        return f"(validation {self._validation}{of})"
 
     @staticmethod
     def _tokens_per_step(module: LanguageModule) -> float:
@@ -139,7 +172,7 @@ class Progress(pl.Callback):
             "epoch": f"epoch {step / module.plan.steps_per_epoch:.1f}",
             "loss": f"loss {self._loss:.3f}",
             "figure": self.headline(self.keep_best.figures(self._loss))[1],
-            "validation": self._validation,
+            "validation": self._validation_part(step),
             "speed": f"{self._rate:,.0f} tokens/s",
             "left": f"{self._left(module, step)} left",
         }

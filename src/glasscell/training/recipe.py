@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from glasscell.errors import UserError
 
 DEFAULT_EPOCHS = 10.0
+LONGEST = 10**12  # epochs, steps or minutes: more than anyone can wait for
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,10 @@ class Recipe:
             )
         for name in ("epochs", "minutes"):
             value = getattr(self, name)
-            if value is not None and not (0 < value < math.inf):
-                raise UserError(f"{name}: expected more than 0, got {value}")
+            if value is not None and not (0 < value <= LONGEST):
+                raise UserError(f"{name}: expected more than 0, at most {LONGEST:.0e}, got {value}")
+        if self.steps is not None and self.steps > LONGEST:
+            raise UserError(f"steps: expected at most {LONGEST:.0e}, got {self.steps}")
         for name in ("steps", "batch", "chunk", "validate_every"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -14,7 +14,11 @@ import torch
 
 from glasscell.errors import UserError
 from glasscell.tasks.language.levels import LEVELS, build_vocabulary
-from glasscell.tasks.language.model import LanguageModel, LanguageModelConfig
+from glasscell.tasks.language.model import (
+    LanguageModel,
+    LanguageModelConfig,
+    telling_of_memory,
+)
 from glasscell.tasks.language.text import Split, TextError, read_texts, split_by_position
 from glasscell.tasks.language.vocabulary import Text, Vocabulary, as_str
 from glasscell.tasks.language.vocabulary import as_bytes as to_bytes
@@ -110,7 +114,8 @@ def train_text(
         _write_description(writer, config, recipe, data, vocabulary, split)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
-            model = LanguageModel(config)
+            with telling_of_memory():
+                model = LanguageModel(config)
             _fit(model, vocabulary, split, recipe, hardware, writer, progress, checkpoint=None)
     finally:
         writer.discard()
@@ -180,9 +185,11 @@ def resume_text(
 
 
 def _fit(*args: Any, **kwargs: Any) -> None:
+    is_helper_process()  # Lightning reads the same ranks as it is imported, with no kind words
     from glasscell.training.fit import fit  # brings Lightning in, seconds that only training needs
 
-    fit(*args, **kwargs)
+    with telling_of_memory():
+        fit(*args, **kwargs)
 
 
 def _take(cls: type, options: dict[str, Any]) -> dict[str, Any]:

@@ -74,3 +74,9 @@ def test_wrong_orders():
         NGram(-1, V)
     with pytest.raises(ValueError, match="too long a context"):
         NGram(9, 256)
+
+
+def test_nothing_to_predict():
+    ngram = NGram(1, 4).fit(torch.tensor([0, 1, 2]))
+    with pytest.raises(ValueError, match="tokens: expected at least 2, got 1"):
+        ngram.bits_per_token(torch.tensor([1]))

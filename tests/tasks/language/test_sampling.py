@@ -95,7 +95,17 @@ def test_pieces_come_one_by_one_and_an_empty_prompt_begins_a_line(model):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"temperature": -1}, {"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.5}, {"length": -1}],
+    [
+        {"temperature": -1},
+        {"top_k": 0},
+        {"top_k": 1.5},
+        {"top_p": 0.0},
+        {"top_p": 1.5},
+        {"length": -1},
+        {"length": 2.5},
+        {"seed": -1},
+        {"seed": 2**63},
+    ],
 )
 def test_wrong_options_are_told_before_anything_is_drawn(model, wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):
@@ -105,3 +115,9 @@ def test_wrong_options_are_told_before_anything_is_drawn(model, wrong):
 def test_unknown_prompt(model):
     with pytest.raises(UnknownCharacters, match="'z'"):
         generate(model, Characters(ALPHABET), "az")
+
+
+def test_the_smallest_temperature_takes_the_most_probable():
+    for temperature in (5e-324, 1e-310, 1e-300):
+        p = sampling_probabilities(LOGITS * 1000, temperature=temperature)
+        assert p.tolist() == [0, 1, 0, 0]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +14,7 @@ from torch.nn import functional as F
 from glasscell.errors import UserError
 from glasscell.nn import GRU, LSTM, RNN
 
+LARGEST = 2**31 - 1  # of any size: beyond it torch's own arithmetic of sizes gives out
 LAYERS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 
 # What is carried from one call to the next: (h, c) for an LSTM, h for the others; each (L, B, H).
@@ -47,8 +51,22 @@ class LanguageModelConfig:
         for name in ("vocabulary", "hidden", "layers", "embedding"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}: expected at least 1, got {getattr(self, name)}")
+            if getattr(self, name) > LARGEST:
+                raise UserError(f"{name}: expected at most {LARGEST}, got {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout: expected a fraction in [0, 1), got {self.dropout}")
+
+
+@contextmanager
+def telling_of_memory() -> Iterator[None]:
+    """Turns torch's errors of allocation, each of another kind, into one sentence."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        plain = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not plain and not re.search(r"allocate|overflow", str(error)):
+            raise
+        raise UserError("there is not enough memory for a model of this size") from error
 
 
 class LanguageModel(nn.Module):

@@ -54,6 +54,8 @@ class NGram:
 
     def bits_per_token(self, tokens: Tensor) -> float:
         """The mean of `bits`; bits per character where a token is a character."""
+        if len(tokens) < 2:
+            raise ValueError(f"tokens: expected at least 2, got {len(tokens)}")
         return float(self.bits(tokens).mean())
 
     def probabilities(self, context: Tensor) -> np.ndarray:

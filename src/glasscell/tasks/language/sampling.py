@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -33,7 +34,10 @@ def sampling_probabilities(
     logits = logits.double()
     if temperature == 0:
         return torch.zeros_like(logits).index_fill_(0, logits.argmax(), 1.0)
-    probabilities, order = torch.softmax(logits / temperature, 0).sort(descending=True, stable=True)
+    scores = (
+        logits - logits.max()
+    ) / temperature  # at most 0: a tiny temperature overflows to -inf
+    probabilities, order = torch.softmax(scores, 0).sort(descending=True, stable=True)
     if top_k is not None:
         probabilities[top_k:] = 0
     if top_p < 1:
@@ -47,8 +51,8 @@ def sampling_probabilities(
 def _check(temperature: float, top_k: int | None, top_p: float) -> None:
     if not 0 <= temperature < float("inf"):
         raise UserError(f"temperature: expected 0 or more, got {temperature}")
-    if top_k is not None and top_k < 1:
-        raise UserError(f"top_k: expected at least 1, got {top_k}")
+    if top_k is not None and not (isinstance(top_k, Integral) and top_k >= 1):
+        raise UserError(f"top_k: expected a whole number, at least 1, got {top_k}")
     if not 0 < top_p <= 1:
         raise UserError(f"top_p: expected a fraction in (0, 1], got {top_p}")
 
@@ -74,7 +78,7 @@ def sample_tokens(
     if seed is None:
         generator.seed()
     else:
-        generator.manual_seed(seed)
+        generator.manual_seed(int(seed))
     tokens, state = prompt.long().view(-1, 1), None  # (N, 1)
     while True:
         with torch.inference_mode():
@@ -111,8 +115,10 @@ def generate(
         UserError: an option out of its range.
     """
     _check(temperature, top_k, top_p)
-    if length < 0:
-        raise UserError(f"length: expected 0 or more, got {length}")
+    if not (isinstance(length, Integral) and length >= 0):
+        raise UserError(f"length: expected a whole number, 0 or more, got {length}")
+    if seed is not None and not (isinstance(seed, Integral) and 0 <= seed < 2**63):
+        raise UserError(f"seed: expected a whole number from 0, below 2**63, got {seed}")
     start = vocabulary.encode(prompt) if prompt else _beginning(vocabulary)
     tokens = sample_tokens(
         model.eval(), start, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
