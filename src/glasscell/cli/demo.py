@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,11 +75,16 @@ def demo(
     console.print("   Open it in a browser: every gate of every unit, over the text.")
     console.print("\nWhat to try next:")
     for command in (
-        f'glasscell generate {out} --prompt "The "',
-        f"glasscell inspect {out} --text \"if (x is None) and 'quoted'\"",
-        "glasscell train text your-own-text.txt --out runs/mine",
+        f'generate {out} --prompt "The "',
+        f"inspect {out} --text \"if (x is None) and 'quoted'\"",
+        "train text your-own-text.txt --out runs/mine",
     ):
-        console.print(f"   {command}", markup=False)
+        console.print(f"   {_program()} {command}", markup=False)
+
+
+def _program() -> str:
+    """How this program can be called from here, so that what is printed can be pasted."""
+    return "glasscell" if shutil.which("glasscell") else os.path.relpath(sys.argv[0])
 
 
 def _heading(console: Console, text: str) -> None:
