@@ -294,4 +294,18 @@ def test_a_path_that_is_not_utf8(train, tmp_path):
 
 def test_another_precision(train, tmp_path):
     train(epochs=0.5, precision="64-true")
-    assert resume_text(tmp_path / "run", text=TEXT, epochs=1, progress=False).generate("The", 3)
+    again = resume_text(tmp_path / "run", text=TEXT, epochs=1, progress=False, precision="32-true")
+    assert again.generate("The", 3)
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
+def test_a_resumed_run_keeps_its_precision(train, tmp_path, monkeypatch, precision):
+    train(precision=precision, out=tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 7)
+        with pytest.raises(Interrupted):
+            train(precision=precision)
+    resume_text(tmp_path / "run", text=TEXT, progress=False)
+    assert_same(checkpoint(tmp_path / "whole"), checkpoint(tmp_path / "run"))
+    weights = load_file(tmp_path / "run" / WEIGHTS)
+    assert_same(load_file(tmp_path / "whole" / WEIGHTS), weights)

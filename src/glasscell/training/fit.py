@@ -68,6 +68,9 @@ def fit(
             len(validation), wanted=64, chunk=VALIDATION_STREAM, multiple_of=world
         )
         train_streams = Streams(train, streams=streams, chunk=recipe.chunk)
+        if str(hardware.precision).startswith("64"):
+            # Lightning reads a checkpoint before it converts the model, and would round it.
+            model.double()
         module = LanguageModule(
             model.train(),
             train=train_streams,

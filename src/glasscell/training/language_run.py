@@ -94,7 +94,9 @@ class LanguageRun:
         )
 
 
-def language_config(model: LanguageModelConfig, training: dict, data: dict) -> dict[str, Any]:
+def language_config(
+    model: LanguageModelConfig, training: dict, data: dict, precision: str
+) -> dict[str, Any]:
     """What config.json of a language model says."""
     return {
         "format": FORMAT,
@@ -103,6 +105,7 @@ def language_config(model: LanguageModelConfig, training: dict, data: dict) -> d
         "torch": torch.__version__,
         "model": asdict(model),
         "training": training,
+        "precision": precision,
         "data": data,
     }
 

@@ -111,7 +111,8 @@ def train_text(
             rate = default_learning_rate(config.cell, config.hidden)
             recipe = replace(recipe, learning_rate=rate)
         data = {"level": level, "files": names, "sha256": _fingerprint(whole), "length": len(whole)}
-        _write_description(writer, config, recipe, data, vocabulary, split)
+        description = language_config(config, asdict(recipe), data, hardware.precision)
+        _write_description(writer, description, vocabulary, split)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             with telling_of_memory():
@@ -138,7 +139,8 @@ def resume_text(
         files, text: the text again; by default the files that it was read from.
         progress: show how training goes, on standard error.
         options: `epochs`, `steps` or `minutes` to train for longer (which changes the learning
-            rate from here on), and the fields of `Hardware`.
+            rate from here on), and the fields of `Hardware`; `precision` is by default that of
+            the run.
 
     Raises:
         FolderError: nothing to resume, or a damaged folder.
@@ -149,6 +151,8 @@ def resume_text(
     if config["task"] != "language":
         raise FolderError(f"{out} holds a model for the task {config['task']!r}, not for text")
     limits = {name: options.pop(name) for name in LIMITS if options.get(name) is not None}
+    if options.get("precision") is None:  # the run's own, so that it comes to the same numbers
+        options["precision"] = config.get("precision")
     hardware = Hardware(**_take(Hardware, options))
     if options := {name: value for name, value in options.items() if value is not None}:
         raise TypeError(f"resume_text: unknown options {', '.join(sorted(options))}")
@@ -227,16 +231,11 @@ def _fingerprint(text: Text) -> str:
 
 
 def _write_description(
-    writer: FolderWriter,
-    config: LanguageModelConfig,
-    recipe: Recipe,
-    data: dict[str, Any],
-    vocabulary: Vocabulary,
-    split: Split,
+    writer: FolderWriter, description: dict[str, Any], vocabulary: Vocabulary, split: Split
 ) -> None:
     if is_helper_process():
         return
-    writer.write(CONFIG, language_config(config, asdict(recipe), data))
+    writer.write(CONFIG, description)
     writer.write(VOCABULARY, vocabulary.to_json())
     test = split.test
     writer.write(
