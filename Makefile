@@ -3,18 +3,38 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+NATIVE := CMakeLists.txt $(wildcard src/glasscell/native/*)
+
+# The module is built in .venv itself, not in an environment of its own for each build: with the
+# pinned versions, and going on from the last build.
+BUILDERS := scikit-build-core nanobind cmake ninja
+
+# Where a compiler and Python's headers are at hand, a module that does not build is an error;
+# elsewhere the install goes without it.
+COMPILER = $(if $(filter default,$(origin CXX)),c++,$(CXX))
+INCLUDE  = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')
+GLASSCELL_NATIVE ?= $(shell $(COMPILER) -fsyntax-only -x c++ -I'$(INCLUDE)' -include Python.h \
+  /dev/null >/dev/null 2>&1 && echo 1 || echo 0)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format bench clean
+.PHONY: help demo test test-slow lint format bench sanitize clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(READY): pyproject.toml constraints.txt
+$(VENV)/.packages: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
-	$(BIN)/python -m pip install --quiet torch -c constraints.txt
-	$(BIN)/python -m pip install --quiet --editable '.[dev]' -c constraints.txt
+	$(BIN)/python -m pip install --quiet torch $(BUILDERS) -c constraints.txt
+	GLASSCELL_NATIVE=0 $(BIN)/python -m pip install --quiet --no-build-isolation \
+	  --editable '.[dev]' -c constraints.txt
+	@touch $@
+
+$(READY): $(VENV)/.packages $(NATIVE)
+	@native=$(GLASSCELL_NATIVE); \
+	if [ $$native = 0 ]; then echo "building without the native engine, see CONTRIBUTING.md"; fi; \
+	GLASSCELL_NATIVE=$$native \
+	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
 	@touch $@
 
 demo: $(READY)  ## train an LSTM on real text for about a minute and look inside it
@@ -37,7 +57,13 @@ format: $(READY)  ## rewrite the sources in the project's style
 	$(BIN)/ruff format .
 
 bench: $(READY)  ## peers side by side, in one run
-	$(BIN)/python -m benchmarks
+	$(BIN)/glasscell bench
+
+sanitize: $(VENV)/.packages  ## the kernels under AddressSanitizer and UBSan, without Python
+	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DGLASSCELL_SANITIZE=ON \
+	  -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja)
+	$(BIN)/cmake --build build/sanitize
+	build/sanitize/exercise
 
 clean:  ## remove what the other commands made
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis

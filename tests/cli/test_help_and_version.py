@@ -28,6 +28,7 @@ def test_help_names_the_commands(cli, arguments):
     [
         (("train", "text"), "glasscell train text book.txt --out runs/book"),
         (("generate",), 'glasscell generate runs/book --prompt "Once upon a time"'),
+        (("bench",), "glasscell bench --quick"),
         (("evaluate",), "glasscell evaluate runs/book other.txt --json"),
     ],
 )

@@ -5,17 +5,28 @@ from dataclasses import dataclass
 import torch
 from tests.cells.zoo import SUBJECTS
 
+from glasscell.engines.native import kernels
+
 
 @dataclass(frozen=True)
 class EngineUnderTest:
     name: str
     subjects: tuple[str, ...]  # names of cells in the zoo that it can run
     devices: tuple[str, ...] = ("cpu", "cuda")
+    dtypes: tuple[torch.dtype, ...] = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
 PLAIN = tuple(name for name in SUBJECTS if "peephole" not in name)
 
+NATIVE = EngineUnderTest(
+    "native",
+    tuple(SUBJECTS),
+    devices=("cpu",),
+    dtypes=(torch.float64, torch.float32, torch.bfloat16),
+)
+
 ENGINES = (
+    *((NATIVE,) if kernels() else ()),
     EngineUnderTest("reference", tuple(SUBJECTS)),
     EngineUnderTest("torch", PLAIN),
 )

@@ -29,12 +29,6 @@ PACKINGS = {  # lengths longest first, I, H
     "steps-of-one": ([6, 3, 1], 1, 17),
 }
 LARGE = {"long": ([130] * 3, 3, 17), "wide": ([3] * 17, 17, 130), "many": ([3] * 99 + [1], 130, 3)}
-CASES = [
-    pytest.param(dtype, packing, id=f"{dtype}-{packing}")
-    for dtype in DTYPES
-    for packing in PACKINGS
-    if dtype.itemsize > 2 or packing in ("dense", "ragged")
-]
 TARGETS = ("h", "c", "gates", "pre", "h_n", "c_n")
 RUNS = [
     pytest.param(engine.name, name, device, id=f"{engine.name}-{name}-{device}")
@@ -42,6 +36,23 @@ RUNS = [
     for name in engine.subjects
     for device in DEVICES
     if device in engine.devices
+]
+MATRIX = [
+    pytest.param(
+        engine.name,
+        name,
+        device,
+        dtype,
+        packing,
+        id=f"{engine.name}-{name}-{device}-{dtype}-{packing}",
+    )
+    for engine in ENGINES
+    for name in engine.subjects
+    for device in DEVICES
+    for dtype in DTYPES
+    for packing in PACKINGS
+    if device in engine.devices and dtype in engine.dtypes
+    if dtype.itemsize > 2 or packing in ("dense", "ragged")
 ]
 
 pytestmark = pytest.mark.filterwarnings(
@@ -131,8 +142,7 @@ def _to(tensor: Any, device: str) -> Any:
 
 
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
-@pytest.mark.parametrize(("dtype", "packing"), CASES)
-@pytest.mark.parametrize(("engine", "name", "device"), RUNS)
+@pytest.mark.parametrize(("engine", "name", "device", "dtype", "packing"), MATRIX)
 def test_matrix(engine, name, device, dtype, packing, reverse):
     check(engine, name, device, PACKINGS[packing], dtype, reverse)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from glasscell.cli.bench import bench
 from glasscell.cli.demo import demo
 from glasscell.cli.evaluate import evaluate
 from glasscell.cli.generate import generate
@@ -55,3 +56,4 @@ app.add_typer(train, name="train")
 app.command()(evaluate)
 app.command()(generate)
 app.command()(inspect)
+app.command()(bench)

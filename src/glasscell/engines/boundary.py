@@ -14,8 +14,8 @@ from glasscell.engines.call import Call, Steps
 from glasscell.engines.unrolled import unrolled
 
 Forward = Callable[[Call], Steps]
-# dL/d(each of Call.tensors()) from the call, its steps, and dL/d(steps)
-Backward = Callable[[Call, Steps, Steps], tuple[Tensor | None, ...]]
+# dL/d(each of Call.tensors()) from the call, its steps, dL/d(steps), and which are needed
+Backward = Callable[[Call, Steps, Steps, tuple[bool, ...]], tuple[Tensor | None, ...]]
 
 
 def bounded(call: Call, forward: Forward, backward: Backward) -> Steps:
@@ -42,7 +42,7 @@ class _Sequence(torch.autograd.Function):
             found = _differentiable_backward(call, needed, Steps(*grads))
         else:
             steps = Steps(*ctx.saved_tensors[n:])
-            found = ctx.backward_of_engine(call, steps, Steps(*grads))
+            found = ctx.backward_of_engine(call, steps, Steps(*grads), tuple(needed))
         return None, None, None, *(g if n else None for g, n in zip(found, needed, strict=True))
 
 

@@ -41,13 +41,14 @@ class Call:
 class Steps(NamedTuple):
     """What all steps computed, in packed tokens: `cells.Step`, for N of them.
 
-    Gradients with respect to them come in the same shape, None where a loss reaches nothing.
+    What nobody reads may be None. Gradients with respect to them come in the same shape, None where
+    a loss reaches nothing.
     """
 
     h: Tensor  # (N, P)
-    c: Tensor | None  # (N, H)
-    gates: Tensor  # (N, G, H)
-    pre: Tensor  # (N, G, H)
+    c: Tensor | None  # (N, H)  float32 where the rest is bfloat16
+    gates: Tensor | None  # (N, G, H)
+    pre: Tensor | None  # (N, G, H)
     q: Tensor | None  # (N, H)
 
 
@@ -67,7 +68,14 @@ class Record:
     pre: Tensor | None = None  # (N, G, H)
 
     @classmethod
-    def of(cls, call: Call, h: Tensor, c: Tensor | None, gates: Tensor, pre: Tensor) -> "Record":
+    def of(
+        cls,
+        call: Call,
+        h: Tensor,
+        c: Tensor | None,
+        gates: Tensor | None,
+        pre: Tensor | None,
+    ) -> "Record":
         """The record of every step, with the last states taken from it."""
         last = call.packing.last
         c_n = None if c is None else last(c, call.reverse)
@@ -81,6 +89,10 @@ class Engine(Protocol):
 
     def refuses(self, call: Call) -> str | None:
         """Why this engine cannot run the call, or None if it can."""
+        ...
+
+    def hesitates(self, call: Call) -> str | None:
+        """Why an engine further down the table is likely faster, or None if it is not."""
         ...
 
     def run(self, call: Call) -> Record:

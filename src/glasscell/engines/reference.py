@@ -10,6 +10,7 @@ from torch import Tensor
 from glasscell.cells import Step, StepGradient, Weights
 from glasscell.engines.boundary import bounded
 from glasscell.engines.call import Call, Record, Steps
+from glasscell.engines.precision import in_one_dtype
 from glasscell.engines.transforms import active_transform
 from glasscell.engines.unrolled import replace_first, unrolled
 
@@ -20,11 +21,15 @@ class ReferenceEngine:
     def refuses(self, call: Call) -> str | None:
         return None
 
+    def hesitates(self, call: Call) -> str | None:
+        return None
+
     def run(self, call: Call) -> Record:
         device = call.x.device.type
         if torch.is_autocast_enabled(device):
+            call = in_one_dtype(call)
             with torch.autocast(device, enabled=False):
-                return self.run(call.to(_autocast_dtype(call)))
+                return self.run(call)
         transformed = active_transform(call.tensors())
         steps = unrolled(call) if transformed else bounded(call, unrolled, through_time)
         return Record.of(call, steps.h, steps.c, steps.gates, steps.pre)
@@ -34,18 +39,9 @@ class ReferenceEngine:
         return after.h, after.c
 
 
-def _autocast_dtype(call: Call) -> torch.dtype:
-    """The precision in which autocast runs this call as a whole, and so that of its results.
-
-    PyTorch's own rule: autocast's precision, except that on the CPU it leaves a GRU as it is.
-    """
-    device = call.x.device.type
-    if device == "cpu" and call.cell.kind == "gru":
-        return torch.promote_types(call.x.dtype, call.weights.W.dtype)
-    return torch.get_autocast_dtype(device)
-
-
-def through_time(call: Call, steps: Steps, grads: Steps) -> tuple[Tensor | None, ...]:
+def through_time(
+    call: Call, steps: Steps, grads: Steps, needed: tuple[bool, ...]
+) -> tuple[Tensor | None, ...]:
     """Backpropagation through time: dL/d(inputs) from dL/d(h, c, gates, pre) of every step.
 
     Steps are visited from the last to the first. Each adds what comes back from the step after
@@ -56,6 +52,8 @@ def through_time(call: Call, steps: Steps, grads: Steps) -> tuple[Tensor | None,
         dL/d(each of `Call.tensors()`), in their order.
     """
     cell, packing, reverse, w = call.cell, call.packing, call.reverse, call.weights
+    assert steps.gates is not None
+    assert steps.pre is not None
     h_prev = packing.previous(steps.h, call.h_0, reverse)  # (N, P)
     c_prev = None  # (N, H)
     if steps.c is not None and call.c_0 is not None:

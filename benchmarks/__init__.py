@@ -1,1 +1,0 @@
-"""Peers side by side, in one run: `python -m benchmarks` or `make bench`."""

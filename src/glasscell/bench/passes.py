@@ -1,0 +1,109 @@
+"""How a layer is run: inference, or a training step; each as a peer that can also be checked.
+
+A training step is forward and backward from the loss sum(output * w) for a fixed random w, so
+that a gradient reaches every output. It gives the gradients of all weights and of the input, as
+in a layer that stands on others. Inference is the forward pass without autograd.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+import glasscell
+from glasscell.bench.agreement import Answer
+from glasscell.bench.comparison import Peer
+from glasscell.nn.record import LayerRecord
+
+OURS, THEIRS = "glasscell", "torch.nn"
+Input = Tensor | PackedSequence
+
+
+Gates = Callable[[], Tensor | None]
+
+
+def inference(name: str, layer: nn.Module, x: Input, gates: Gates | None = None) -> Peer:
+    """Runs a layer forward.
+
+    Args:
+        gates: gives the gates that the last run has kept, where they are to be checked too.
+    """
+
+    def run() -> Any:
+        with torch.no_grad():
+            return layer(x)
+
+    return Peer(name, run, lambda: Answer(_values(run(), gates)))
+
+
+def training(name: str, layer: nn.Module, x: Input, w: Tensor, gates: Gates | None = None) -> Peer:
+    """Runs a layer forward and backward.
+
+    Args:
+        gates: as in `inference`.
+        x: whose tokens require a gradient (`leaf`).
+        w: what the loss weighs the output's tokens by.
+    """
+    wanted = {"the input": tokens(x), **dict(layer.named_parameters())}
+
+    def run() -> Any:
+        for tensor in wanted.values():
+            tensor.grad = None
+        found = layer(x)
+        (tokens(found[0]) * w).sum().backward()
+        return found
+
+    def answer() -> Answer:
+        values = _values(run(), gates)
+        return Answer(values, {name: _gradient(tensor) for name, tensor in wanted.items()})
+
+    return Peer(name, run, answer)
+
+
+def exact(layer: nn.Module) -> nn.Module:
+    """A copy in float64: what others are held against."""
+    return copy.deepcopy(layer).double()
+
+
+def leaf(x: Input, dtype: torch.dtype | None = None) -> Input:
+    """A copy of an input that a gradient can be asked for, in another precision if given."""
+    data = tokens(x).detach().to(dtype, copy=True).requires_grad_()
+    return data if isinstance(x, Tensor) else x._replace(data=data)
+
+
+def tokens(x: Input) -> Tensor:
+    """(T, B, .) of a padded batch, (N, .) of a packed one."""
+    return x if isinstance(x, Tensor) else x.data
+
+
+def keep_gates(layer: glasscell.LSTM | glasscell.GRU) -> list[LayerRecord]:
+    """Makes a layer record every gate and state; the list holds what its last run recorded."""
+    kept: list[LayerRecord] = []
+
+    def keep(_: nn.Module, records: tuple[LayerRecord, ...]) -> None:
+        kept[:] = records
+
+    layer.register_record_hook(keep)
+    return kept
+
+
+def _values(found: Any, gates: Gates | None) -> dict[str, Tensor]:
+    """The output's tokens, the last states, and the gates if they are to be checked, by name."""
+    output, last = found
+    states = last if isinstance(last, tuple) else (last,)
+    values = {"output": tokens(output), **dict(zip(("h_n", "c_n"), states, strict=False))}
+    if gates is not None:
+        kept = gates()
+        assert kept is not None, "a layer that records keeps its gates"
+        values["gates"] = kept
+    return values
+
+
+def _gradient(tensor: Tensor) -> Tensor:
+    assert tensor.grad is not None, "a loss on every output reaches every weight"
+    return tensor.grad

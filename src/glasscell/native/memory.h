@@ -1,0 +1,86 @@
+// Memory for panels and for the scratch space of a run.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+#include <utility>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace glasscell {
+
+// A block that starts on a cache line; large ones on a huge page, where the system has them, as
+// products walk through them in strides that would otherwise miss the page table's cache.
+class Block {
+ public:
+  Block() = default;
+  explicit Block(size_t bytes) : bytes_(bytes) {
+    if (bytes == 0) return;
+    constexpr size_t line = 64, huge = size_t(2) << 20;
+    size_t alignment = bytes >= huge ? huge : line;
+    size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+    data_ = std::aligned_alloc(alignment, rounded);
+    if (!data_) throw std::bad_alloc();
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    if (alignment == huge) madvise(data_, rounded, MADV_HUGEPAGE);
+#endif
+  }
+  Block(Block&& other) noexcept { swap(other); }
+  Block& operator=(Block&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~Block() { std::free(data_); }
+
+  template <class E>
+  E* as() const {
+    return static_cast<E*>(data_);
+  }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  void swap(Block& other) {
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+  }
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+// Scratch space: first every part asks for its bytes, then all are cut from one block.
+//
+// The block is kept by the calling thread from run to run, up to a bound, and so costs its page
+// faults once.
+class Scratch {
+ public:
+  template <class E>
+  void ask(E*& part, size_t count) {
+    constexpr size_t line = 64;
+    requests_[asked_++] = {reinterpret_cast<void**>(&part), total_};
+    total_ += (count * sizeof(E) + line - 1) / line * line + line;
+  }
+  void allot() {
+    if (total_ > kept().bytes()) kept() = Block(total_ + total_ / 4);
+    char* base = kept().as<char>();
+    for (int k = 0; k < asked_; ++k) *requests_[k].first = base + requests_[k].second;
+  }
+  ~Scratch() {
+    constexpr size_t bound = size_t(64) << 20;
+    if (kept().bytes() > bound) kept() = Block();
+  }
+
+ private:
+  static Block& kept() {
+    static thread_local Block block;
+    return block;
+  }
+  std::pair<void**, size_t> requests_[32];
+  int asked_ = 0;
+  size_t total_ = 0;
+};
+
+}  // namespace glasscell

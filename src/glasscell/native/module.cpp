@@ -1,0 +1,134 @@
+// The Python module `glasscell._kernels`. Tensors come as addresses: `engines/native.py` has
+// checked their shapes, dtypes and strides, and keeps them alive during the call.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/array.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <array>
+#include <atomic>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+
+#include "fingerprint.h"
+#include "isa.h"
+
+namespace nb = nanobind;
+
+namespace glasscell {
+namespace {
+
+using Address = uintptr_t;
+using Four = std::array<int, 4>;
+
+const void* in(Address address) { return reinterpret_cast<const void*>(address); }
+void* out(Address address) { return reinterpret_cast<void*>(address); }
+
+std::atomic<const Kernels*> chosen{nullptr};
+
+const Kernels& kernels() {
+  if (const Kernels* found = chosen.load()) return *found;
+  return *supported_kernels().front();
+}
+
+// One layer's weights in one direction, packed for the kernels; read-only from then on.
+class Packed {
+ public:
+  Packed(int kind, int dtype, int I, int H, int P, Four squash, int output_squash, Four peephole,
+         std::array<Address, 6> weights, int threads)
+      : kernels_(kernels()) {
+    cell_.kind = Kind(kind);
+    cell_.dtype = Dtype(dtype);
+    cell_.I = I, cell_.H = H, cell_.P = P;
+    for (int g = 0; g < 4; ++g) cell_.squash[g] = squash[g], cell_.peephole[g] = peephole[g];
+    cell_.output_squash = output_squash;
+    point(weights);
+    nb::gil_scoped_release released;
+    kernels_.pack_forward(cell_, panels_, threads);
+  }
+
+  void forward(int64_t T, int64_t B, int64_t N, Address batch_sizes, bool reverse,
+               std::array<Address, 3> inputs, std::array<Address, 7> outputs, int threads) const {
+    Forward f{};
+    f.sequences = {T, B, N, reinterpret_cast<const int64_t*>(batch_sizes), reverse};
+    f.panels = &panels_;
+    f.x = in(inputs[0]), f.h_0 = in(inputs[1]), f.c_0 = in(inputs[2]);
+    f.h = out(outputs[0]), f.c = out(outputs[1]), f.gates = out(outputs[2]), f.pre = out(outputs[3]);
+    f.q = out(outputs[4]), f.h_n = out(outputs[5]), f.c_n = out(outputs[6]);
+    f.threads = threads;
+    nb::gil_scoped_release released;
+    kernels_.forward(f);
+  }
+
+  void backward(int64_t T, int64_t B, int64_t N, Address batch_sizes, bool reverse,
+                std::array<Address, 6> weights, std::array<Address, 7> saved,
+                std::array<Address, 4> gradients, std::array<Address, 9> wanted,
+                std::array<Address, 3> of_steps, int threads) {
+    Backward f{};
+    f.sequences = {T, B, N, reinterpret_cast<const int64_t*>(batch_sizes), reverse};
+    f.panels = &panels_;
+    f.x = in(saved[0]), f.h_0 = in(saved[1]), f.c_0 = in(saved[2]);
+    f.h = in(saved[3]), f.c = in(saved[4]), f.gates = in(saved[5]), f.q = in(saved[6]);
+    f.dh = in(gradients[0]), f.dc = in(gradients[1]), f.dgates = in(gradients[2]), f.dpre = in(gradients[3]);
+    f.dx = out(wanted[0]), f.dh_0 = out(wanted[1]), f.dc_0 = out(wanted[2]);
+    f.dW = out(wanted[3]), f.dU = out(wanted[4]), f.db_x = out(wanted[5]), f.db_h = out(wanted[6]);
+    f.dV = out(wanted[7]), f.dp = out(wanted[8]);
+    f.step_dh = out(of_steps[0]), f.step_dc = out(of_steps[1]), f.step_dgates = out(of_steps[2]);
+    f.threads = threads;
+    nb::gil_scoped_release released;
+    {
+      std::lock_guard<std::mutex> lock(packing_);
+      if (!packed_backward_) {
+        point(weights);
+        kernels_.pack_backward(cell_, panels_, threads);
+        packed_backward_ = true;
+      }
+    }
+    kernels_.backward(f);
+  }
+
+  const char* variant() const { return kernels_.name; }
+
+ private:
+  void point(const std::array<Address, 6>& weights) {
+    cell_.W = in(weights[0]), cell_.U = in(weights[1]), cell_.b_x = in(weights[2]);
+    cell_.b_h = in(weights[3]), cell_.V = in(weights[4]), cell_.p = in(weights[5]);
+  }
+
+  const Kernels& kernels_;
+  CellWeights cell_{};
+  Panels panels_{};
+  std::mutex packing_;
+  bool packed_backward_ = false;
+};
+
+std::vector<std::string> variants() {
+  std::vector<std::string> names;
+  for (const Kernels* each : supported_kernels()) names.push_back(each->name);
+  return names;
+}
+
+void use_variant(const std::string& name) {
+  for (const Kernels* each : supported_kernels())
+    if (name == each->name) return chosen.store(each);
+  throw std::invalid_argument("no kernels for \"" + name + "\" here");
+}
+
+}  // namespace
+
+NB_MODULE(_kernels, m) {
+  m.doc() = "Kernels of the native engine. Use glasscell.engines, not this.";
+  m.def("variants", &variants, "Instruction sets with kernels that this processor runs, the fastest first.");
+  m.def("variant", [] { return kernels().name; }, "The instruction set that new weights are packed for.");
+  m.def("use_variant", &use_variant, nb::arg("name"), "Packs new weights for another instruction set.");
+  m.def("fingerprint", [](Address address, size_t bytes) { return fingerprint(in(address), bytes); },
+        "A number that changes where any byte does.");
+  nb::class_<Packed>(m, "Packed", "One layer's weights in one direction, as the kernels read them.")
+      .def(nb::init<int, int, int, int, int, Four, int, Four, std::array<Address, 6>, int>())
+      .def("forward", &Packed::forward)
+      .def("backward", &Packed::backward)
+      .def_prop_ro("variant", &Packed::variant);
+}
+
+}  // namespace glasscell

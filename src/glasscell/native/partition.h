@@ -1,0 +1,63 @@
+// How a run's work is cut among threads. Results do not depend on it: every number is computed by
+// one thread, in one order.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "threads.h"
+
+namespace glasscell {
+
+struct Range {
+  int first, end;
+  int size() const { return end - first; }
+};
+
+inline Range share(int total, int part, int parts) {
+  return {int(int64_t(total) * part / parts), int(int64_t(total) * (part + 1) / parts)};
+}
+
+// Threads in a grid: some share a set of sequences and cut the units among them, and then wait
+// for each other every step; sequences cut apart need no waiting.
+struct Grid {
+  int by_unit, by_sequence;
+  int threads() const { return by_unit * by_sequence; }
+};
+
+// The grid for panels of `panel_bytes` each and steps of `rows` sequences, at `flops` a step.
+//
+// Sequences are cut apart where all weights fit a core's own cache and every thread keeps rows
+// enough for full tiles; otherwise units, so that each core keeps its own part of the weights.
+inline Grid choose_grid(int threads, int panels, size_t panel_bytes, int rows, double flops) {
+  constexpr size_t core_cache = size_t(640) << 10;
+  constexpr int full_tile = 4;
+  constexpr double worth_waiting = 4e4;  // flops a step below which a barrier costs more
+  Grid grid{1, 1};
+  if (threads <= 1) return grid;
+  bool fits = panels * panel_bytes <= core_cache;
+  if (fits) grid.by_sequence = std::max(1, std::min(threads, rows / full_tile));
+  if (flops / grid.by_sequence >= worth_waiting)
+    grid.by_unit = std::max(1, std::min(threads / grid.by_sequence, panels));
+  if (!fits && grid.by_unit < threads)
+    grid.by_sequence = std::max(1, std::min(threads / grid.by_unit, rows / full_tile));
+  return grid;
+}
+
+// The threads of a run as they meet: everybody, or those that share sequences.
+class Meeting {
+ public:
+  Meeting(Grid grid) : grid_(grid), all_(grid.threads()), groups_(new Barrier[grid.by_sequence]) {
+    for (int g = 0; g < grid.by_sequence; ++g) groups_[g].resize(grid.by_unit);
+  }
+  Barrier& all() { return all_; }
+  Barrier& group(int thread) { return groups_[thread / grid_.by_unit]; }
+
+ private:
+  Grid grid_;
+  Barrier all_;
+  std::unique_ptr<Barrier[]> groups_;
+};
+
+}  // namespace glasscell
