@@ -7,7 +7,7 @@ from glasscell.version import __version__
 
 if TYPE_CHECKING:
     from glasscell.errors import EngineError, InputError
-    from glasscell.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell, explain_engine
+    from glasscell.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell, explain_engine, stream
     from glasscell.tracing import load_trace, trace
     from glasscell.training import load, resume_text, train_text
 
@@ -25,13 +25,14 @@ __all__ = [
     "load",
     "load_trace",
     "resume_text",
+    "stream",
     "trace",
     "train_text",
 ]
 
 _ROOMS = {
     "errors": ("EngineError", "InputError"),
-    "nn": ("GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "explain_engine"),
+    "nn": ("GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "explain_engine", "stream"),
     "tracing": ("load_trace", "trace"),
     "training": ("load", "resume_text", "train_text"),
 }

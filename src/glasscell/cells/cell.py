@@ -43,6 +43,7 @@ class StepBackward:
     dh_term: Tensor  # (B, G, H)  dL/d(U h_{t-1} + b_h)
     dh_prev: Tensor  # (B, P)  dL/dh_{t-1}
     dc_prev: Tensor | None = None  # (B, H)  dL/dc_{t-1}
+    dc: Tensor | None = None  # (B, H)  dL/dc_t, what comes through h_t included
     dgates: Tensor | None = None  # (B, G, H)  dL/d(each gate)
     m: Tensor | None = None  # (B, H)  the hidden state before its projection, for dL/dV
 

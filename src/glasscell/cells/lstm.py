@@ -117,6 +117,7 @@ class LSTM(Cell):
             dh_term=dpre,
             dh_prev=dpre.flatten(-2) @ w.U,
             dc_prev=dc_prev,
+            dc=dc,
             dgates=torch.stack((di, df, dg, do), -2),
             m=o * tanh_c,
         )

@@ -3,7 +3,7 @@
 from glasscell.engines.call import Call, Engine, Record
 from glasscell.engines.packing import Packing
 from glasscell.engines.replay import can_replay, replay
-from glasscell.engines.table import ENGINES, Choice, choose, explain
+from glasscell.engines.table import ENGINES, Choice, choose, explain, stepper
 
 __all__ = [
     "ENGINES",
@@ -16,4 +16,5 @@ __all__ = [
     "choose",
     "explain",
     "replay",
+    "stepper",
 ]

@@ -52,6 +52,14 @@ class Steps(NamedTuple):
     q: Tensor | None  # (N, H)
 
 
+class StepGradients(NamedTuple):
+    """dL/d(each state and gate of every step), along all paths: what a backward passes through."""
+
+    h: Tensor  # (N, P)
+    c: Tensor | None  # (N, H)
+    gates: Tensor  # (N, G, H)
+
+
 @dataclass(frozen=True)
 class Record:
     """What a run hands to its caller. Every tensor is connected to autograd.

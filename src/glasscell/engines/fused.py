@@ -48,6 +48,8 @@ class TorchEngine:
         return replace(replay(call, h), h_n=h_n, c_n=c_n)
 
     def step(self, call: Call) -> tuple[Tensor, Tensor | None]:
+        if call.weights.V is not None:  # the operation for one step knows no projection
+            return fused(call)[1:]
         operation = getattr(torch._VF, f"{OPERATIONS[call.cell]}_cell")  # type: ignore[attr-defined]
         w, h, c = call.weights, call.h_0, call.c_0
         if c is not None:

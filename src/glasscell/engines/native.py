@@ -5,32 +5,18 @@ tensors are checked, allocated and handed over by address. Weights are packed in
 own layout once, and the packed form is kept for as long as the weights stay what they were.
 """
 
-import weakref
-from functools import cache
-from importlib import import_module
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from glasscell.cells import GRU, LSTM, RELU, RNN, SIGMOID, TANH, Cell, Weights
+from glasscell.cells import LSTM, Cell
 from glasscell.engines.boundary import bounded
 from glasscell.engines.call import Call, Record, Steps
+from glasscell.engines.packed import DTYPES, KINDS, SQUASHES, address, contiguous, kernels, packed
 from glasscell.engines.precision import dtype_of_run, in_one_dtype
 from glasscell.engines.transforms import active_transform
-
-KINDS: dict[type[Cell], int] = {LSTM: 0, GRU: 1, RNN: 2}
-DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2}
-SQUASHES = {SIGMOID: 0, TANH: 1, RELU: 2}
-
-
-@cache
-def kernels() -> Any | None:
-    """The compiled module, or None where it was not built or cannot be loaded."""
-    try:
-        return import_module("glasscell._kernels")
-    except ImportError:
-        return None
+from glasscell.errors import InputError
 
 
 class NativeEngine:
@@ -102,7 +88,8 @@ def forward(call: Call, *, keep: bool) -> tuple[Steps, Tensor, Tensor | None]:
     Args:
         keep: whether gates, cell states and what the backward needs are written down.
     """
-    x, h_0, c_0 = (_contiguous(t) for t in (call.x, call.h_0, call.c_0))
+    check_shapes(call)
+    x, h_0, c_0 = (contiguous(t) for t in (call.x, call.h_0, call.c_0))
     assert x is not None
     packing, cell = call.packing, call.cell
     N, B, G = packing.N, packing.B, cell.G
@@ -120,14 +107,14 @@ def forward(call: Call, *, keep: bool) -> tuple[Steps, Tensor, Tensor | None]:
     if call.record:
         pre = x.new_empty(N, G, H)
     sizes = _sizes(call)
-    packed(call).forward(
+    packed(call.cell, call.weights).forward(
         packing.T,
         B,
         N,
-        _address(sizes),
+        address(sizes),
         call.reverse,
-        [_address(t) for t in (x, h_0, c_0)],
-        [_address(t) for t in (h, c, gates, pre, q, h_n, c_n)],
+        [address(t) for t in (x, h_0, c_0)],
+        [address(t) for t in (h, c, gates, pre, q, h_n, c_n)],
         torch.get_num_threads(),
     )
     return Steps(h=h, c=c, gates=gates, pre=pre, q=q), h_n, c_n
@@ -137,32 +124,62 @@ def backward(
     call: Call, steps: Steps, grads: Steps, needed: tuple[bool, ...]
 ) -> tuple[Tensor | None, ...]:
     """dL/d(each of `Call.tensors()`) that is needed, from dL/d(h, c, gates, pre) of every step."""
-    inputs = [_contiguous(t) for t in (call.x, call.h_0, call.c_0)]
-    saved = [*inputs, *(_contiguous(t) for t in (steps.h, steps.c, steps.gates, steps.q))]
-    given = [_contiguous(t) for t in (grads.h, grads.c, grads.gates, grads.pre)]
+    check_shapes(call)
+    inputs = [contiguous(t) for t in (call.x, call.h_0, call.c_0)]
+    saved = [*inputs, *(contiguous(t) for t in (steps.h, steps.c, steps.gates, steps.q))]
+    given = [contiguous(t) for t in (grads.h, grads.c, grads.gates, grads.pre)]
     found = [
         torch.empty_like(tensor, memory_format=torch.contiguous_format)
         if tensor is not None and wanted
         else None
         for tensor, wanted in zip(call.tensors(), needed, strict=True)
     ]
-    weights = [_contiguous(t) for t in call.weights]
+    weights = [contiguous(t) for t in call.weights]
     packing = call.packing
     sizes = _sizes(call)
-    packed(call).backward(
+    packed(call.cell, call.weights).backward(
         packing.T,
         packing.B,
         packing.N,
-        _address(sizes),
+        address(sizes),
         call.reverse,
-        [_address(t) for t in weights],
-        [_address(t) for t in saved],
-        [_address(t) for t in given],
-        [_address(t) for t in found],
+        [address(t) for t in weights],
+        [address(t) for t in saved],
+        [address(t) for t in given],
+        [address(t) for t in found],
         [0, 0, 0],
         torch.get_num_threads(),
     )
     return tuple(found)
+
+
+def check_shapes(call: Call) -> None:
+    """Raises where a tensor is not what the call's sizes say: kernels are given bare addresses."""
+    w, packing, G = call.weights, call.packing, call.cell.G
+    (rows, I), P = w.W.shape, w.U.shape[1]
+    H, dtype = rows // G, call.x.dtype
+    K = sum(gate.peephole is not None for gate in call.cell.gates)
+    expected = (
+        ("x", call.x, (packing.N, I)),
+        ("h_0", call.h_0, (packing.B, P)),
+        ("c_0", call.c_0, (packing.B, H) if call.cell.has_cell_state else None),
+        ("W", w.W, (G * H, I)),
+        ("U", w.U, (G * H, P)),
+        ("b_x", w.b_x, (G * H,) if w.b_x is not None else None),
+        ("b_h", w.b_h, (G * H,) if w.b_h is not None else None),
+        ("V", w.V, (P, H) if w.V is not None or P != H else None),
+        ("p", w.p, (K, H) if K else None),
+    )
+    for name, tensor, shape in expected:
+        if tensor is None and shape is None:
+            continue
+        if tensor is None or shape is None or tensor.shape != shape:
+            found = None if tensor is None else tuple(tensor.shape)
+            raise InputError(f"{name}: expected {shape}, got {found}")
+        if tensor.dtype != dtype or tensor.device.type != "cpu":
+            raise InputError(
+                f"{name}: expected {dtype} on the CPU, got {tensor.dtype} on {tensor.device}"
+            )
 
 
 def _sizes(call: Call) -> Tensor | None:
@@ -170,65 +187,32 @@ def _sizes(call: Call) -> Tensor | None:
     return None if call.packing.is_dense else torch.tensor(call.packing.batch_sizes)
 
 
-def _contiguous(tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else tensor.detach().contiguous()
+def one_stepper(calls: list[Call]) -> Callable[[Tensor], Tensor]:
+    """A function that takes one step of stacked layers, x (B, I) to the last one's h (B, P).
 
-
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
-
-
-# Packed weights
-
-
-class _Kept:
-    """Weights in the kernels' layout, and what tells whether they are still those weights."""
-
-    def __init__(self, key: tuple, packed: Any, prints: list[int]) -> None:
-        self.key, self.packed, self.prints = key, packed, prints
-
-
-_kept: dict[int, _Kept] = {}
-
-
-def packed(call: Call) -> Any:
-    """The call's weights as the kernels read them; packed anew only where they have changed.
-
-    A change through autograd or an optimizer shows in the tensors' versions. One that does not,
-    through `.data`, NumPy or another process, shows in the fingerprint of their bytes.
+    The states h_0 and c_0 of the calls are moved on in place: nothing is looked up, checked or
+    allocated between steps but the result.
     """
-    w, module = call.weights, kernels()
+    module = kernels()
     assert module is not None
-    key = (call.cell, *(None if t is None else (t.data_ptr(), t._version, t.shape) for t in w))
-    kept = _kept.get(id(w.W))
-    contiguous = [_contiguous(t) for t in w]
-    prints = [
-        0 if t is None else module.fingerprint(t.data_ptr(), t.numel() * t.element_size())
-        for t in contiguous
-    ]
-    if kept is None or kept.key != key or kept.prints != prints:
-        kept = _Kept(key, _pack(module, call.cell, w, contiguous), prints)
-        if id(w.W) not in _kept:
-            weakref.finalize(w.W, _kept.pop, id(w.W), None)
-        _kept[id(w.W)] = kept
-    return kept.packed
-
-
-def _pack(module: Any, cell: Cell, w: Weights, contiguous: list[Tensor | None]) -> Any:
-    G = cell.G
-    squash = [SQUASHES[gate.squash] for gate in cell.gates] + [0] * (4 - G)
-    peeking = [k for k, gate in enumerate(cell.gates) if gate.peephole]
-    peephole = [peeking.index(k) if k in peeking else -1 for k in range(4)]
-    output_squash = SQUASHES[cell.output_squash] if isinstance(cell, LSTM) else 0
-    return module.Packed(
-        KINDS[type(cell)],
-        DTYPES[w.W.dtype],
-        w.W.shape[1],
-        w.U.shape[0] // G,
-        w.U.shape[1],
-        squash,
-        output_squash,
-        peephole,
-        [_address(t) for t in contiguous],
+    for call in calls:
+        check_shapes(call)
+    B, P = calls[-1].h_0.shape
+    states = [(call.h_0, call.c_0) for call in calls]
+    assert all(t is None or t.is_contiguous() for state in states for t in state)
+    stepper = module.Stepper(
+        [packed(call.cell, call.weights) for call in calls],
+        B,
+        [address(h) for h, _ in states],
+        [address(c) for _, c in states if c is not None],
         torch.get_num_threads(),
     )
+
+    def step(x: Tensor) -> Tensor:
+        if not x.is_contiguous():
+            x = x.contiguous()
+        y = x.new_empty(B, P)
+        stepper.step(x.data_ptr(), y.data_ptr())
+        return y
+
+    return step

@@ -1,10 +1,13 @@
 """Which engine runs a call, and why: one table, fastest first."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from torch import Tensor
 
 from glasscell.engines.call import Call, Engine
 from glasscell.engines.fused import TorchEngine
-from glasscell.engines.native import NativeEngine
+from glasscell.engines.native import NativeEngine, one_stepper
 from glasscell.engines.reference import ReferenceEngine
 from glasscell.errors import EngineError
 
@@ -80,3 +83,18 @@ def explain(call: Call, asked_for: str = "auto") -> Choice:
     else:
         engine = asked_for if refusals[asked_for] is None else None
     return Choice(engine, asked_for, refusals, hesitations)
+
+
+def stepper(calls: list[Call], asked_for: str = "auto") -> Callable[[Tensor], Tensor] | None:
+    """What takes one step of stacked layers without looking anything up, or None if nothing does.
+
+    Args:
+        calls: one step of each layer; their states h_0 and c_0 are moved on in place.
+
+    Returns:
+        A function from x (B, I) to the last layer's h (B, P).
+    """
+    native = ENGINES["native"]
+    if asked_for not in ("auto", native.name) or any(native.refuses(call) for call in calls):
+        return None
+    return one_stepper(calls)

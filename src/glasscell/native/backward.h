@@ -31,7 +31,7 @@ class BackwardRun {
     m_stride = row_stride<Element>(H);
     const int64_t B = f.sequences.B;
     grid = choose_grid(f.threads, std::max(h_strips, m_strips), panel * sizeof(Element), int(B),
-                       2.0 * double(B) * double(columns.sum) * P);
+                       2.0 * double(B) * double(columns.sum) * P, f.sequences.T);
     plan_chunks();
     wants_W = f.dW, wants_U = f.dU, wants_V = f.dV && projected;
     const bool sums_apart = !std::is_same_v<Store, Real>;
@@ -96,9 +96,8 @@ class BackwardRun {
   void work(int thread, Grid grid, Meeting& meeting) {
     const int threads = grid.threads(), part = thread % grid.by_unit;
     const Range rows = share(int(f.sequences.B), thread / grid.by_unit, grid.by_sequence);
-    Barrier& group = meeting.group(thread);
     start(thread, threads);
-    meeting.all().wait();
+    meeting.all(thread);
     Visited last;
     bool first_chunk = true;
     int parity = 0;
@@ -110,21 +109,21 @@ class BackwardRun {
         const int64_t t = at.step(k);
         Element* rows_of_t = d[parity] + (at.first[t] - origin) * d_stride;
         if (projected) {
-          projected_step(thread, t, origin, last, rows, part, grid.by_unit, group);
+          projected_step(thread, t, origin, last, rows, part, grid.by_unit, meeting);
         }
         const Range mine = share(m_strips, part, grid.by_unit);
         for (int v = mine.first; v < mine.end; ++v) step(thread, t, origin, last, rows, v, rows_of_t);
-        group.wait();
+        meeting.group(thread);
         last = {rows_of_t, int(at.size(t))};
       }
-      meeting.all().wait();
-      weight_gradients(thread, threads, low, high, origin, tokens, d[parity], first_chunk, meeting.all());
+      meeting.all(thread);
+      weight_gradients(thread, threads, low, high, origin, tokens, d[parity], first_chunk, meeting);
       first_chunk = false;
       parity ^= 1;
     }
     const Range mine = share(h_strips, part, grid.by_unit);
     for (int v = mine.first; v < mine.end; ++v) product_with_U(thread, last, rows, 0, v);
-    meeting.all().wait();
+    meeting.all(thread);
     finish(thread, threads);
   }
 
@@ -173,7 +172,7 @@ class BackwardRun {
 
   // dL/dh_t of a projected step, all of which dL/dm_t = dL/dh_t V needs.
   void projected_step(int thread, int64_t t, int64_t origin, Visited last, Range rows, int part,
-                      int parts, Barrier& group) {
+                      int parts, Meeting& meeting) {
     const Range mine = share(h_strips, part, parts);
     const int live = int(std::min<int64_t>(rows.end, at.size(t)));
     for (int v = mine.first; v < mine.end; ++v) {
@@ -189,7 +188,7 @@ class BackwardRun {
           store(dh_rows + (token - origin) * dh_stride + j, dh, n);
         }
     }
-    group.wait();
+    meeting.group(thread);
   }
 
   // One step, for one strip of units.
@@ -218,12 +217,12 @@ class BackwardRun {
 
   // What a finished chunk gives to the weights and to x.
   void weight_gradients(int thread, int threads, int64_t low, int64_t high, int64_t origin,
-                        int64_t tokens, Element* chunk, bool first, Barrier& all) {
+                        int64_t tokens, Element* chunk, bool first, Meeting& meeting) {
     int64_t* before = previous + ptrdiff_t(thread) * padded<Mode>(most_tokens);
     for (int64_t t = low; t <= high; ++t)
       for (int64_t b = 0; b < at.size(t); ++b) before[at.first[t] + b - origin] = at.previous(t, b);
     prepare_operands(thread, threads, origin, tokens, chunk, before);
-    all.wait();
+    meeting.all(thread);
 
     const ptrdiff_t K = padded<Mode>(tokens) / W;
     const int tiles_of_gate = (H + tile_rows<4> - 1) / tile_rows<4>;
@@ -254,7 +253,7 @@ class BackwardRun {
     }
     if (f.dx) input_gradients(thread, threads, origin, tokens, chunk);
     if (f.db_x || f.db_h || f.dp) sum_columns(thread, threads, low, high, origin, chunk, before);
-    all.wait();
+    meeting.all(thread);
   }
 
   // The chunk's x, h_prev and m as panels, and where products take pairs, `d` in pairs of tokens.

@@ -64,9 +64,15 @@ struct Backward {
   int threads;
 };
 
+struct Bytes {
+  const char* first;
+  size_t count;
+};
+
 // The kernels of one instruction set.
 struct Kernels {
   const char* name;
+  uint64_t (*fingerprint)(const Bytes* tensors, size_t count, int threads);
   void (*pack_forward)(const CellWeights&, Panels&, int threads);
   void (*pack_backward)(const CellWeights&, Panels&, int threads);
   void (*forward)(const Forward&);

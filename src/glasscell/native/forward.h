@@ -36,7 +36,7 @@ class ForwardRun {
     x_stride = row_stride<Element>(padded<Mode>(I));
     const int64_t B = f.sequences.B;
     grid = choose_grid(f.threads, panels, (x_panel + h_panel) * sizeof(Element), int(B),
-                       2.0 * double(B) * S * L * panels * P);
+                       2.0 * double(B) * S * L * panels * P, f.sequences.T);
     plan_chunks();
     // Tokens are read where they lie if products can take them as they are.
     x_in_place = std::is_same_v<Store, Element> && I % width<Mode> == 0 &&
@@ -81,9 +81,8 @@ class ForwardRun {
   void work(int thread, Grid grid, Meeting& meeting) {
     const Range mine = share(panels, thread % grid.by_unit, grid.by_unit);
     const Range rows = share(int(f.sequences.B), thread / grid.by_unit, grid.by_sequence);
-    Barrier& group = meeting.group(thread);
     start(thread % grid.by_unit, grid.by_unit, rows);
-    group.wait();
+    meeting.group(thread);
     for (auto [from, to] : chunks) {
       const int64_t low = std::min(at.step(from), at.step(to - 1));
       const int64_t high = std::max(at.step(from), at.step(to - 1));
@@ -91,7 +90,7 @@ class ForwardRun {
       if (!x_in_place) {
         // Each group copies its own rows; its threads share the work.
         for (int64_t t = low; t <= high; ++t) copy_tokens(t, origin, rows, thread % grid.by_unit, grid.by_unit);
-        group.wait();
+        meeting.group(thread);
       }
       for (int u = mine.first; u < mine.end; ++u) {
         if (grid.by_sequence == 1) {
@@ -106,10 +105,10 @@ class ForwardRun {
         const int64_t t = at.step(k);
         const Range live{rows.first, int(std::min<int64_t>(rows.end, at.size(t)))};
         step(thread, k, t, origin, mine, live);
-        group.wait();
+        meeting.group(thread);
         if (projected) {
           project(thread, k, t, share(p.cell.P ? strips(P) : 0, thread % grid.by_unit, grid.by_unit), live);
-          group.wait();
+          meeting.group(thread);
         }
       }
     }

@@ -1,6 +1,7 @@
 // The kernels of one instruction set. The build compiles this file once for each, with that set's
 // flags and its name in GLASSCELL_VARIANT.
 #include "backward.h"
+#include "fingerprint.h"
 #include "forward.h"
 
 namespace glasscell::GLASSCELL_VARIANT {
@@ -36,6 +37,7 @@ void run(const Call& call) {
 extern const Kernels kernels;
 const Kernels kernels = {
     GLASSCELL_NAME(GLASSCELL_VARIANT),
+    fingerprint,
     [](const CellWeights& cell, Panels& panels, int threads) {
       with_precision(cell.dtype, [&](auto mode) { pack_forward<decltype(mode)>(cell, panels, threads); });
     },

@@ -11,7 +11,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "fingerprint.h"
 #include "isa.h"
 
 namespace nb = nanobind;
@@ -30,6 +29,22 @@ std::atomic<const Kernels*> chosen{nullptr};
 const Kernels& kernels() {
   if (const Kernels* found = chosen.load()) return *found;
   return *supported_kernels().front();
+}
+
+// Raises where these batch sizes would lead the kernels out of their tensors.
+Sequences sequences(int64_t T, int64_t B, int64_t N, Address batch_sizes, bool reverse) {
+  const auto* sizes = reinterpret_cast<const int64_t*>(batch_sizes);
+  int64_t tokens = sizes ? 0 : T * B;
+  for (int64_t t = 0; sizes && t < T; ++t) {
+    if (sizes[t] < 1 || sizes[t] > (t == 0 ? B : sizes[t - 1]))
+      throw std::invalid_argument("batch_sizes: expected positive and never increasing from the batch, got " +
+                                  std::to_string(sizes[t]) + " at step " + std::to_string(t));
+    tokens += sizes[t];
+  }
+  if (T < 1 || tokens != N)
+    throw std::invalid_argument("batch_sizes: expected a sum of " + std::to_string(N) + " tokens, got " +
+                                std::to_string(tokens));
+  return {T, B, N, sizes, reverse};
 }
 
 // One layer's weights in one direction, packed for the kernels; read-only from then on.
@@ -51,7 +66,7 @@ class Packed {
   void forward(int64_t T, int64_t B, int64_t N, Address batch_sizes, bool reverse,
                std::array<Address, 3> inputs, std::array<Address, 7> outputs, int threads) const {
     Forward f{};
-    f.sequences = {T, B, N, reinterpret_cast<const int64_t*>(batch_sizes), reverse};
+    f.sequences = sequences(T, B, N, batch_sizes, reverse);
     f.panels = &panels_;
     f.x = in(inputs[0]), f.h_0 = in(inputs[1]), f.c_0 = in(inputs[2]);
     f.h = out(outputs[0]), f.c = out(outputs[1]), f.gates = out(outputs[2]), f.pre = out(outputs[3]);
@@ -61,12 +76,23 @@ class Packed {
     kernels_.forward(f);
   }
 
+  // One step on a state in place; h is written to `y` too, if given.
+  void step(int64_t B, Address x, Address h, Address c, Address y, int threads) const {
+    Forward f{};
+    f.sequences = {1, B, B, nullptr, false};
+    f.panels = &panels_;
+    f.x = in(x), f.h_0 = in(h), f.c_0 = in(c);
+    f.h = out(y ? y : h), f.h_n = y ? out(h) : nullptr, f.c_n = out(c);
+    f.threads = threads;
+    kernels_.forward(f);
+  }
+
   void backward(int64_t T, int64_t B, int64_t N, Address batch_sizes, bool reverse,
                 std::array<Address, 6> weights, std::array<Address, 7> saved,
                 std::array<Address, 4> gradients, std::array<Address, 9> wanted,
                 std::array<Address, 3> of_steps, int threads) {
     Backward f{};
-    f.sequences = {T, B, N, reinterpret_cast<const int64_t*>(batch_sizes), reverse};
+    f.sequences = sequences(T, B, N, batch_sizes, reverse);
     f.panels = &panels_;
     f.x = in(saved[0]), f.h_0 = in(saved[1]), f.c_0 = in(saved[2]);
     f.h = in(saved[3]), f.c = in(saved[4]), f.gates = in(saved[5]), f.q = in(saved[6]);
@@ -77,7 +103,7 @@ class Packed {
     f.step_dh = out(of_steps[0]), f.step_dc = out(of_steps[1]), f.step_dgates = out(of_steps[2]);
     f.threads = threads;
     nb::gil_scoped_release released;
-    {
+    {  // not while holding the interpreter's lock: whoever packs may need it
       std::lock_guard<std::mutex> lock(packing_);
       if (!packed_backward_) {
         point(weights);
@@ -103,6 +129,35 @@ class Packed {
   bool packed_backward_ = false;
 };
 
+// Stacked layers that take one step at a time, on states that lie in the caller's tensors.
+class Stepper {
+ public:
+  // The addresses of each layer's state, h (B, P) and c (B, H), which steps read and write.
+  Stepper(nb::list packed, int64_t B, std::vector<Address> h, std::vector<Address> c, int threads)
+      : owners_(packed), B_(B), h_(h), c_(c), threads_(threads) {
+    for (nb::handle each : packed) layers_.push_back(nb::cast<const Packed*>(each));
+    if (layers_.empty() || h_.size() != layers_.size() || (c_.size() != layers_.size() && !c_.empty()))
+      throw std::invalid_argument("a state for each layer is needed");
+  }
+
+  // One step: x (B, I) to y (B, P), the last layer's h.
+  void step(Address x, Address y) const {
+    for (size_t k = 0; k < layers_.size(); ++k) {
+      const Address h = h_[k], c = c_.empty() ? 0 : c_[k];
+      // what a layer writes last is its state: the layer above reads it there
+      const Address above = k + 1 == layers_.size() ? y : 0;
+      layers_[k]->step(B_, k == 0 ? x : h_[k - 1], h, c, above, threads_);
+    }
+  }
+
+ private:
+  nb::list owners_;
+  std::vector<const Packed*> layers_;
+  int64_t B_;
+  std::vector<Address> h_, c_;
+  int threads_;
+};
+
 std::vector<std::string> variants() {
   std::vector<std::string> names;
   for (const Kernels* each : supported_kernels()) names.push_back(each->name);
@@ -115,6 +170,13 @@ void use_variant(const std::string& name) {
   throw std::invalid_argument("no kernels for \"" + name + "\" here");
 }
 
+uint64_t fingerprint(std::array<Address, 6> addresses, std::array<size_t, 6> bytes, int threads) {
+  Bytes tensors[6];
+  for (size_t k = 0; k < 6; ++k) tensors[k] = {static_cast<const char*>(in(addresses[k])), bytes[k]};
+  nb::gil_scoped_release released;
+  return kernels().fingerprint(tensors, 6, threads);
+}
+
 }  // namespace
 
 NB_MODULE(_kernels, m) {
@@ -122,13 +184,16 @@ NB_MODULE(_kernels, m) {
   m.def("variants", &variants, "Instruction sets with kernels that this processor runs, the fastest first.");
   m.def("variant", [] { return kernels().name; }, "The instruction set that new weights are packed for.");
   m.def("use_variant", &use_variant, nb::arg("name"), "Packs new weights for another instruction set.");
-  m.def("fingerprint", [](Address address, size_t bytes) { return fingerprint(in(address), bytes); },
-        "A number that changes where any byte does.");
+  m.def("fingerprint", &fingerprint, nb::arg("addresses"), nb::arg("bytes"), nb::arg("threads"),
+        "A number that changes where any byte of these tensors does.");
   nb::class_<Packed>(m, "Packed", "One layer's weights in one direction, as the kernels read them.")
       .def(nb::init<int, int, int, int, int, Four, int, Four, std::array<Address, 6>, int>())
       .def("forward", &Packed::forward)
       .def("backward", &Packed::backward)
       .def_prop_ro("variant", &Packed::variant);
+  nb::class_<Stepper>(m, "Stepper", "Stacked layers that take one step at a time.")
+      .def(nb::init<nb::list, int64_t, std::vector<Address>, std::vector<Address>, int>())
+      .def("step", &Stepper::step);
 }
 
 }  // namespace glasscell

@@ -26,16 +26,17 @@ struct Grid {
   int threads() const { return by_unit * by_sequence; }
 };
 
-// The grid for panels of `panel_bytes` each and steps of `rows` sequences, at `flops` a step.
+// The grid for panels of `panel_bytes` each and `steps` steps of `rows` sequences, at `flops` a step.
 //
 // Sequences are cut apart where all weights fit a core's own cache and every thread keeps rows
 // enough for full tiles; otherwise units, so that each core keeps its own part of the weights.
-inline Grid choose_grid(int threads, int panels, size_t panel_bytes, int rows, double flops) {
+inline Grid choose_grid(int threads, int panels, size_t panel_bytes, int rows, double flops, int64_t steps) {
   constexpr size_t core_cache = size_t(640) << 10;
   constexpr int full_tile = 4;
-  constexpr double worth_waiting = 4e4;  // flops a step below which a barrier costs more
+  constexpr double worth_waiting = 2.5e4;  // flops a step below which a barrier costs more
+  constexpr double worth_waking = 5e5;   // flops in all below which other threads come too late
   Grid grid{1, 1};
-  if (threads <= 1) return grid;
+  if (threads <= 1 || flops * double(steps) < worth_waking) return grid;
   bool fits = panels * panel_bytes <= core_cache;
   if (fits) grid.by_sequence = std::max(1, std::min(threads, rows / full_tile));
   if (flops / grid.by_sequence >= worth_waiting)
@@ -48,11 +49,12 @@ inline Grid choose_grid(int threads, int panels, size_t panel_bytes, int rows, d
 // The threads of a run as they meet: everybody, or those that share sequences.
 class Meeting {
  public:
-  Meeting(Grid grid) : grid_(grid), all_(grid.threads()), groups_(new Barrier[grid.by_sequence]) {
+  explicit Meeting(Grid grid) : grid_(grid), groups_(new Barrier[grid.by_sequence]) {
+    all_.resize(grid.threads());
     for (int g = 0; g < grid.by_sequence; ++g) groups_[g].resize(grid.by_unit);
   }
-  Barrier& all() { return all_; }
-  Barrier& group(int thread) { return groups_[thread / grid_.by_unit]; }
+  void all(int thread) { all_.wait(thread); }
+  void group(int thread) { groups_[thread / grid_.by_unit].wait(thread % grid_.by_unit); }
 
  private:
   Grid grid_;

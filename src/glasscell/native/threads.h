@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -24,39 +25,42 @@ void parallel(int wanted, Body&& body) {
       &body);
 }
 
-// Where the threads of a group wait for each other, once a time step. Waiting spins for some
-// microseconds, and then gives its core to others: the other thread may be waiting for it.
+// Where the threads of a group wait for each other, once a time step. Each announces its arrival on
+// a cache line of its own and watches those of the others: one transfer between cores, where a
+// common counter takes two. Waiting spins for some microseconds, and then gives its core to
+// others: the thread waited for may need it.
 class Barrier {
  public:
-  explicit Barrier(int count = 1) : count_(count) {}
-  void resize(int count) { count_ = count; }
+  Barrier() = default;
+  void resize(int members) {
+    members_ = members;
+    arrivals_ = std::make_unique<Arrival[]>(size_t(members));
+  }
 
-  void wait() {
-    if (count_ == 1) return;
-    uint32_t phase = phase_.load(std::memory_order_relaxed);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == count_) {
-      arrived_.store(0, std::memory_order_relaxed);
-      phase_.store(phase + 1, std::memory_order_release);
-      return;
-    }
-    for (int spins = 0; phase_.load(std::memory_order_acquire) == phase; ++spins) {
-      if (spins < 20000) {
-#if defined(__x86_64__)
-        _mm_pause();
-#elif defined(__aarch64__)
-        asm volatile("yield");
-#endif
-      } else {
-        yield();
-      }
-    }
+  void wait(int member) {
+    if (members_ == 1) return;
+    const uint32_t phase = arrivals_[member].phase.load(std::memory_order_relaxed) + 1;
+    arrivals_[member].phase.store(phase, std::memory_order_release);
+    for (int other = 0; other < members_; ++other)
+      for (int spins = 0; int32_t(arrivals_[other].phase.load(std::memory_order_acquire) - phase) < 0; ++spins)
+        spins < 20000 ? pause() : yield();
   }
 
  private:
+  struct alignas(128) Arrival {  // two lines: processors fetch them in pairs
+    std::atomic<uint32_t> phase{0};
+  };
+  static void pause() {
+#if defined(__x86_64__)
+    _mm_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+  }
   static void yield();
-  alignas(64) std::atomic<int> arrived_{0};
-  alignas(64) std::atomic<uint32_t> phase_{0};
-  int count_;
+
+  int members_ = 1;
+  std::unique_ptr<Arrival[]> arrivals_;
 };
 
 }  // namespace glasscell

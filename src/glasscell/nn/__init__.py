@@ -4,6 +4,7 @@ from glasscell.nn.layers import GRU, LSTM, RNN
 from glasscell.nn.one_step import GRUCell, LSTMCell, RNNCell
 from glasscell.nn.record import LayerRecord
 from glasscell.nn.recurrent import Recurrent, explain_engine
+from glasscell.nn.streaming import Stream, stream
 
 __all__ = [
     "GRU",
@@ -14,5 +15,7 @@ __all__ = [
     "LayerRecord",
     "RNNCell",
     "Recurrent",
+    "Stream",
     "explain_engine",
+    "stream",
 ]

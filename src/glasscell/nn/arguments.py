@@ -121,3 +121,36 @@ def check_states(
         check_dtype_and_device(name, state, layer.weight_ih_l0)
     h_0, *rest = (state for state, _ in states.values())
     return h_0, rest[0] if rest else None
+
+
+def check_step(layer: "Recurrent", x: Tensor) -> None:
+    """One step's input (B, I)."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"x: expected a Tensor, got {type(x).__name__}")
+    I = layer.input_size
+    if x.dim() != 2 or x.shape[1] != I:
+        raise InputError(f"x: expected (B, {I}) or ({I},), got {tuple(x.shape)}")
+    weight = layer.weight_ih_l0
+    if x.dtype != weight.dtype:
+        raise InputError(f"x: expected {weight.dtype}, as the weights, got {x.dtype}")
+    check_dtype_and_device("x", x, weight)
+
+
+def check_stream_state(layer: "Recurrent", states: tuple[Tensor, ...]) -> None:
+    """The state of a stream: h (L, B, P) and, for cells that have one, c (L, B, H)."""
+    sizes = {"h": layer.output_size}
+    if layer.cell.has_cell_state:
+        sizes["c"] = layer.hidden_size
+    if len(states) != len(sizes):
+        raise InputError(f"state: expected {' and '.join(sizes)}, got {len(states)} tensors")
+    weight = layer.weight_ih_l0
+    for (name, size), state in zip(sizes.items(), states, strict=True):
+        if not isinstance(state, Tensor):
+            raise TypeError(f"state: {name}: expected a Tensor, got {type(state).__name__}")
+        expected = (layer.num_layers, states[0].shape[1] if states[0].dim() == 3 else "B", size)
+        if tuple(state.shape) != expected:
+            shape = ", ".join(map(str, expected))
+            raise InputError(f"state: {name}: expected ({shape}), got {tuple(state.shape)}")
+        if state.dtype != weight.dtype:
+            raise InputError(f"state: {name}: expected {weight.dtype}, got {state.dtype}")
+        check_dtype_and_device(f"state: {name}", state, weight)
