@@ -8,7 +8,7 @@ from tests.tolerances import assert_close
 from glasscell.cells import Weights
 from glasscell.engines import Call, Packing
 from glasscell.engines.boundary import bounded
-from glasscell.engines.reference import ReferenceEngine, through_time
+from glasscell.engines.reference import ReferenceEngine
 from glasscell.engines.unrolled import unrolled
 
 LENGTHS = {"dense": [3, 3], "ragged": [3, 2, 1]}
@@ -28,7 +28,7 @@ def packing_of(lengths: list[int]) -> Packing:
 
 
 def as_one_node(call: Call):
-    return bounded(call, unrolled, through_time)
+    return bounded(call, unrolled, ReferenceEngine().backward)
 
 
 def call_of(name: str, packing: Packing, reverse: bool, tensors: list) -> Call:

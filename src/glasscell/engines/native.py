@@ -12,7 +12,7 @@ from torch import Tensor
 
 from glasscell.cells import LSTM, Cell
 from glasscell.engines.boundary import bounded
-from glasscell.engines.call import Call, Record, Steps
+from glasscell.engines.call import Call, Record, StepGradients, Steps
 from glasscell.engines.packed import DTYPES, KINDS, SQUASHES, address, contiguous, kernels, packed
 from glasscell.engines.precision import dtype_of_run, in_one_dtype
 from glasscell.engines.transforms import active_transform
@@ -58,6 +58,16 @@ class NativeEngine:
         self, call: Call, steps: Steps, grads: Steps, needed: tuple[bool, ...]
     ) -> tuple[Tensor | None, ...]:
         return backward(call, steps, grads, needed)
+
+    def step_gradients(self, call: Call, steps: Steps, grads: Steps) -> StepGradients:
+        assert steps.gates is not None
+        found = StepGradients(
+            h=torch.empty_like(steps.h),
+            c=None if steps.c is None else torch.empty_like(steps.c),
+            gates=torch.empty_like(steps.gates),
+        )
+        backward(call, steps, grads, (False,) * len(call.tensors()), found)
+        return found
 
 
 def _refuses_cell(cell: Cell) -> str | None:
@@ -121,9 +131,17 @@ def forward(call: Call, *, keep: bool) -> tuple[Steps, Tensor, Tensor | None]:
 
 
 def backward(
-    call: Call, steps: Steps, grads: Steps, needed: tuple[bool, ...]
+    call: Call,
+    steps: Steps,
+    grads: Steps,
+    needed: tuple[bool, ...],
+    of_steps: StepGradients | None = None,
 ) -> tuple[Tensor | None, ...]:
-    """dL/d(each of `Call.tensors()`) that is needed, from dL/d(h, c, gates, pre) of every step."""
+    """dL/d(each of `Call.tensors()`) that is needed, from dL/d(h, c, gates, pre) of every step.
+
+    Args:
+        of_steps: where to write dL/dh_t, dL/dc_t and dL/dgate_t of every step, if anywhere.
+    """
     check_shapes(call)
     inputs = [contiguous(t) for t in (call.x, call.h_0, call.c_0)]
     saved = [*inputs, *(contiguous(t) for t in (steps.h, steps.c, steps.gates, steps.q))]
@@ -147,7 +165,7 @@ def backward(
         [address(t) for t in saved],
         [address(t) for t in given],
         [address(t) for t in found],
-        [0, 0, 0],
+        [address(t) for t in of_steps or (None, None, None)],
         torch.get_num_threads(),
     )
     return tuple(found)

@@ -4,12 +4,14 @@ Its backward is backpropagation through time, written out: the specification of 
 Under a function transform the same steps run unrolled, and the transform differentiates them.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from glasscell.cells import Step, StepGradient, Weights
+from glasscell.cells import Step, StepBackward, StepGradient, Weights
 from glasscell.engines.boundary import bounded
-from glasscell.engines.call import Call, Record, Steps
+from glasscell.engines.call import Call, Record, StepGradients, Steps
 from glasscell.engines.precision import in_one_dtype
 from glasscell.engines.transforms import active_transform
 from glasscell.engines.unrolled import replace_first, unrolled
@@ -31,25 +33,47 @@ class ReferenceEngine:
             with torch.autocast(device, enabled=False):
                 return self.run(call)
         transformed = active_transform(call.tensors())
-        steps = unrolled(call) if transformed else bounded(call, unrolled, through_time)
+        steps = unrolled(call) if transformed else bounded(call, self.forward, self.backward)
         return Record.of(call, steps.h, steps.c, steps.gates, steps.pre)
+
+    def forward(self, call: Call) -> Steps:
+        return unrolled(call)
+
+    def backward(
+        self, call: Call, steps: Steps, grads: Steps, needed: tuple[bool, ...]
+    ) -> tuple[Tensor | None, ...]:
+        return gradients(call, steps, through_time(call, steps, grads))
+
+    def step_gradients(self, call: Call, steps: Steps, grads: Steps) -> StepGradients:
+        d = through_time(call, steps, grads)
+        return StepGradients(d.dh, d.dc, d.dgates)
 
     def step(self, call: Call) -> tuple[Tensor, Tensor | None]:
         after = call.cell.step(call.x, call.h_0, call.c_0, call.weights)
         return after.h, after.c
 
 
-def through_time(
-    call: Call, steps: Steps, grads: Steps, needed: tuple[bool, ...]
-) -> tuple[Tensor | None, ...]:
-    """Backpropagation through time: dL/d(inputs) from dL/d(h, c, gates, pre) of every step.
+@dataclass(frozen=True)
+class Pass:
+    """What backpropagation through time found at every step, in packed tokens."""
+
+    dx_term: Tensor  # (N, G*H)  dL/d(W x_t + b_x)
+    dh_term: Tensor  # (N, G*H)  dL/d(U h_{t-1} + b_h)
+    dh: Tensor  # (N, P)  dL/dh_t
+    dc: Tensor | None  # (N, H)  dL/dc_t
+    dgates: Tensor  # (N, G, H)
+    m: Tensor | None  # (N, H)  the hidden state before its projection
+    dh_0: Tensor  # (B, P)
+    dc_0: Tensor | None  # (B, H)
+    h_prev: Tensor  # (N, P)
+    c_prev: Tensor | None  # (N, H)
+
+
+def through_time(call: Call, steps: Steps, grads: Steps) -> Pass:
+    """Backpropagation through time, from dL/d(h, c, gates, pre) of every step.
 
     Steps are visited from the last to the first. Each adds what comes back from the step after
-    it to what the loss puts on it directly. Products with the weights that need no order are
-    left to the end, as one product over all tokens.
-
-    Returns:
-        dL/d(each of `Call.tensors()`), in their order.
+    it to what the loss puts on it directly.
     """
     cell, packing, reverse, w = call.cell, call.packing, call.reverse, call.weights
     assert steps.gates is not None
@@ -63,8 +87,7 @@ def through_time(
     # the steps reach their ends, with nothing coming back yet.
     dh_back = torch.zeros_like(call.h_0)  # (B, P)
     dc_back = None if call.c_0 is None else torch.zeros_like(call.c_0)  # (B, H)
-    dx_terms, dh_terms = [], []  # (b, G*H) each
-    dh_totals, ms = [], []  # (b, P), (b, H) each
+    found: list[tuple[Tensor, StepBackward]] = []  # dL/dh_t and the rest of each step
     for rows in packing.steps(not reverse):
         b = rows.stop - rows.start
         dh = _sum(dh_back[:b], _at(grads.h, rows))
@@ -81,24 +104,38 @@ def through_time(
         dh_back = replace_first(dh_back, back.dh_prev)
         if dc_back is not None and back.dc_prev is not None:
             dc_back = replace_first(dc_back, back.dc_prev)
-        dx_terms.append(back.dx_term.flatten(-2))
-        dh_terms.append(back.dh_term.flatten(-2))
-        dh_totals.append(dh)
-        ms.append(back.m)
+        found.append((dh, back))
+    found = found if reverse else found[::-1]
 
-    def column(pieces: list) -> Tensor:
-        return torch.cat(pieces if reverse else pieces[::-1])
+    def column(name: str) -> Tensor:
+        return torch.cat([getattr(back, name) for _, back in found])
 
-    dx_term, dh_term = column(dx_terms), column(dh_terms)  # (N, G*H)
-    dw = Weights(
-        W=dx_term.T @ call.x,
-        U=dh_term.T @ h_prev,
-        b_x=None if w.b_x is None else dx_term.sum(0),
-        b_h=None if w.b_h is None else dh_term.sum(0),
-        V=None if w.V is None else column(dh_totals).T @ column(ms),
-        p=None if w.p is None else _peephole_gradient(call, dx_term, steps.c, c_prev),
+    return Pass(
+        dx_term=column("dx_term").flatten(-2),
+        dh_term=column("dh_term").flatten(-2),
+        dh=torch.cat([dh for dh, _ in found]),
+        dc=column("dc") if cell.has_cell_state else None,
+        dgates=column("dgates"),
+        m=None if w.V is None else column("m"),
+        dh_0=dh_back,
+        dc_0=dc_back,
+        h_prev=h_prev,
+        c_prev=c_prev,
     )
-    return dx_term @ w.W, dh_back, dc_back, *dw
+
+
+def gradients(call: Call, steps: Steps, d: Pass) -> tuple[Tensor | None, ...]:
+    """dL/d(each of `Call.tensors()`): the products that need no order, over all tokens at once."""
+    w = call.weights
+    dw = Weights(
+        W=d.dx_term.T @ call.x,
+        U=d.dh_term.T @ d.h_prev,
+        b_x=None if w.b_x is None else d.dx_term.sum(0),
+        b_h=None if w.b_h is None else d.dh_term.sum(0),
+        V=None if d.m is None else d.dh.T @ d.m,
+        p=None if w.p is None else _peephole_gradient(call, d.dx_term, steps.c, d.c_prev),
+    )
+    return d.dx_term @ w.W, d.dh_0, d.dc_0, *dw
 
 
 def _at(tensor: Tensor | None, rows: slice) -> Tensor | None:
