@@ -1,4 +1,4 @@
-"""dL/dh_t, dL/dc_t and dL/dgate_t of every step, against autograd through the unrolled equations."""
+"""dL/dh_t, dL/dc_t and dL/dgate_t of every step, against autograd through the equations."""
 
 import pytest
 import torch
