@@ -25,10 +25,12 @@ NATIVE = EngineUnderTest(
     dtypes=(torch.float64, torch.float32, torch.bfloat16),
 )
 
+# The native engine is under test where its kernels were compiled.
 ENGINES = (
     *((NATIVE,) if kernels() else ()),
     EngineUnderTest("reference", tuple(SUBJECTS)),
     EngineUnderTest("torch", PLAIN),
 )
+NAMES = tuple(engine.name for engine in ENGINES)
 
 DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)

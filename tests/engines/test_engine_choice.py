@@ -1,5 +1,7 @@
 """Which engine runs, why, and what happens to an engine that cannot."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 from tests.cells.zoo import SUBJECTS
@@ -10,6 +12,9 @@ from torch.func import vmap
 import glasscell
 from glasscell import GRU, LSTM, RNN, EngineError, explain_engine, ops
 from glasscell.engines import ENGINES, Call, Packing, choose, explain
+from glasscell.engines.native import kernels
+
+BUILT = kernels() is not None
 
 
 def call_of(name: str) -> Call:
@@ -27,15 +32,71 @@ def test_an_engine_refuses_exactly_what_the_matrix_does_not_run(name, engine):
 
 
 def test_every_engine_is_under_test():
-    assert {engine.name for engine in subjects.ENGINES} == set(ENGINES)
+    assert {*subjects.NAMES, "native"} == set(ENGINES)
+    assert ("native" in subjects.NAMES) == BUILT
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_auto_takes_the_first_that_can(name):
     call = call_of(name)
-    expected = "reference" if "peephole" in name else "torch"
+    fallback = "reference" if "peephole" in name else "torch"
+    expected = "native" if BUILT else fallback
     assert choose(call).name == expected
     assert explain(call).engine == expected
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_without_the_kernels_auto_takes_the_next_and_says_why(name, monkeypatch):
+    monkeypatch.setattr("glasscell.engines.native.kernels", lambda: None)
+    call = call_of(name)
+    choice = explain(call)
+    assert choose(call).name == choice.engine == ("reference" if "peephole" in name else "torch")
+    assert "native     cannot: the kernels were not compiled" in str(choice)
+    with pytest.raises(EngineError, match=r'engine="native" cannot run .* not compiled'):
+        ops.run(call, "native")
+
+
+@dataclass
+class Pretender:
+    """An engine that says what a test wants it to."""
+
+    name: str
+    refusal: str | None = None
+    hesitation: str | None = None
+
+    def refuses(self, call: Call) -> str | None:
+        return self.refusal
+
+    def hesitates(self, call: Call) -> str | None:
+        assert self.refusal is None, "only who can run a call is asked"
+        return self.hesitation
+
+
+@pytest.mark.parametrize(
+    ("native", "torch_", "expected"),
+    [
+        ((None, None), (None, None), "native"),
+        ((None, "slow"), (None, None), "torch"),
+        ((None, "slow"), (None, "slow"), "native"),
+        ((None, "slow"), ("cannot", None), "native"),
+        (("cannot", None), (None, None), "torch"),
+        (("cannot", None), (None, "slow"), "torch"),
+        (("cannot", None), ("cannot", None), "reference"),
+    ],
+)
+def test_who_hesitates_gives_way_to_a_faster_engine_but_not_to_the_reference(
+    native, torch_, expected, monkeypatch
+):
+    table = (Pretender("native", *native), Pretender("torch", *torch_), Pretender("reference"))
+    for engine in table:
+        monkeypatch.setitem(ENGINES, engine.name, engine)
+    call = call_of("lstm")
+    choice = explain(call)
+    assert choose(call).name == choice.engine == expected
+    if native[1]:
+        assert "native     can run it, likely slower: slow" in str(choice)
+        assert choice.hesitations["native"] == "slow"
+        assert choose(call, "native").name == "native"
 
 
 def test_the_reference_runs_everything():
@@ -71,7 +132,8 @@ def test_a_layer_whose_engine_cannot_run_says_so_instead_of_changing_it():
 def test_the_explanation_gives_the_engine_and_every_refusal():
     text = str(explain(call_of("lstm-peepholes")))
     first, *rest = text.splitlines()
-    assert first == "reference runs it: the fastest engine that can"
+    expected = "native" if BUILT else "reference"
+    assert first == f"{expected} runs it: the fastest engine that can"
     assert [line.split()[0] for line in rest] == list(ENGINES)
     assert "cannot: PyTorch has no fused operation for this cell" in text
     assert "can run it" in rest[-1]
@@ -82,8 +144,9 @@ def test_the_explanation_of_a_layer(layer_class):
     x = torch.randn(5, 2, 3)
     layer = layer_class(3, 4)
     choice = explain_engine(layer, x)
-    assert (choice.engine, choice.asked_for) == ("torch", "auto")
-    assert str(choice).startswith("torch runs it: the fastest engine that can")
+    expected = "native" if BUILT else "torch"
+    assert (choice.engine, choice.asked_for) == (expected, "auto")
+    assert str(choice).startswith(f"{expected} runs it: the fastest engine that can")
     layer.engine = "reference"
     choice = explain_engine(layer, x, lengths=[5, 2])
     assert (choice.engine, choice.asked_for) == ("reference", "reference")
@@ -102,7 +165,7 @@ def test_explaining_refuses_what_the_layer_would():
 
 @pytest.mark.parametrize("layer_class", [LSTM, GRU, RNN])
 def test_an_unknown_engine_is_refused_when_it_is_named(layer_class):
-    expected = 'engine: expected one of "auto", "torch", "reference", got \'cuda\''
+    expected = 'engine: expected one of "auto", "native", "torch", "reference", got \'cuda\''
     with pytest.raises(ValueError, match=expected):
         layer_class(3, 4, engine="cuda")
     layer = layer_class(3, 4)

@@ -6,7 +6,7 @@ import torch
 from tests.cells.zoo import SUBJECTS, as_numpy, independent
 from tests.engines.naive import pack
 from tests.engines.onnx_evaluator import evaluate
-from tests.engines.subjects import ENGINES
+from tests.engines.subjects import ENGINES, NAMES
 from tests.tolerances import assert_close
 
 from glasscell import GRU, LSTM, RNN, ops
@@ -48,7 +48,7 @@ def test_one_direction(engine, name, reverse, lengths):
     assert_close(record.h, torch.from_numpy(pack(y, lengths)), "h")
 
 
-@pytest.mark.parametrize("engine", [engine.name for engine in ENGINES])
+@pytest.mark.parametrize("engine", NAMES)
 @pytest.mark.parametrize("layer_class", [LSTM, GRU, RNN])
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "nobias"])
 def test_both_directions_of_a_layer(layer_class, engine, bias):

@@ -7,11 +7,12 @@ import pytest
 import torch
 from tests.cells.zoo import SUBJECTS, as_numpy, independent
 from tests.engines.naive import pack, run_layer
+from tests.engines.subjects import NAMES
 from tests.tolerances import assert_close
 
 from glasscell import GRU, LSTM, RNN
 from glasscell.cells import Weights
-from glasscell.engines import ENGINES, Call, Packing, can_replay, replay
+from glasscell.engines import Call, Packing, can_replay, replay
 from glasscell.engines.replay import Scan, scan
 
 LENGTHS = {"dense": [4, 4, 4], "ragged": [5, 3, 3, 1], "one": [6]}
@@ -148,7 +149,7 @@ def test_nothing_of_fresh_memory_is_read_by_the_scan(poisoned, case, reverse):
         assert torch.isfinite(scan(f, u, c_0, packing_of(LENGTHS[case]), reverse)).all()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", NAMES)
 @pytest.mark.parametrize("lengths", [None, [3, 5, 1]], ids=["dense", "ragged"])
 @pytest.mark.parametrize("layer_class", [LSTM, GRU, RNN])
 def test_nothing_of_fresh_memory_reaches_a_record_or_gradient(

@@ -18,7 +18,8 @@ WRITTEN = [engine.name for engine in ENGINES if hasattr(TABLE[engine.name], "ste
 
 def call_of(name: str, dtype: torch.dtype, reverse: bool) -> Call:
     subject, I, H = SUBJECTS[name], 3, 18
-    weights = Weights(*(None if w is None else w.detach().to(dtype) for w in subject.weights(I, H)))
+    given = [None if w is None else w.detach().to(dtype) for w in subject.weights(I, H)]
+    weights = Weights(*given)  # type: ignore[arg-type]
     B = len(LENGTHS)
     return Call(
         cell=subject.cell,
@@ -35,8 +36,6 @@ def call_of(name: str, dtype: torch.dtype, reverse: bool) -> Call:
 def sequence_by_sequence(call: Call, ds: dict[str, Tensor]) -> dict[str, Tensor]:
     """The same gradients in plain autograd: a leaf is added to every state of every step, so that
     its gradient is that of the state itself.
-
-    Gates are taken where the cell uses them: the state is written again from leaves of the gates.
     """
     found = {name: torch.zeros_like(d) for name, d in ds.items()}
     lengths, offsets = call.packing.lengths.tolist(), call.packing.offsets
@@ -89,8 +88,9 @@ def test_states_against_autograd(engine, name, reverse):
 def _through_hidden(call: Call, steps: Steps, dh: Tensor) -> Tensor:
     """(N, H) what dL/dh_t puts on c_t through h_t = V (o_t * tanh(c_t))."""
     dm = dh if call.weights.V is None else dh @ call.weights.V
+    assert steps.gates is not None
+    assert steps.c is not None
     o, c = steps.gates[:, 3], steps.c
-    assert c is not None
     return dm * o * (1 - c.tanh() ** 2)
 
 

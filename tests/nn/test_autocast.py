@@ -47,6 +47,17 @@ def test_the_reference_gives_the_same_dtypes(kind):
     assert {g.dtype for g in gradients if g is not None} == {torch.float32}
 
 
+@pytest.mark.parametrize("engine", ["auto", "reference"])
+@pytest.mark.parametrize("kind", PLAIN.values(), ids=PLAIN)
+def test_float64_stays_float64(kind, engine):
+    ours, theirs = (layer.double() for layer in kind.pair(3, 4, engine=engine))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mine, other = flat(ours(X.double())), flat(theirs(X.double()))
+    for a, b in zip(mine, other, strict=True):
+        assert a.dtype == b.dtype == torch.float64
+        assert_close(a, b)
+
+
 @pytest.mark.parametrize("name", ["LSTMCell", "GRUCell", "RNNCell"])
 def test_cells_like_torchs(name):
     ours, theirs = getattr(glasscell, name)(3, 4), getattr(nn, name)(3, 4)

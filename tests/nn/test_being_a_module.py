@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.engines.subjects import ENGINES, NAMES
 from tests.nn.pairs import KINDS, PLAIN, Kind, flat
 from tests.tolerances import assert_close
 from torch import nn
@@ -15,7 +16,6 @@ from torch.func import functional_call
 from torch.nn.utils.parametrizations import weight_norm
 
 import glasscell
-from glasscell.engines import ENGINES
 
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 
@@ -62,8 +62,15 @@ def test_copies_of_cells(name, through):
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16], ids=str)
-@pytest.mark.parametrize("engine", ENGINES)
+CONVERSIONS = [
+    pytest.param(engine.name, dtype, id=f"{engine.name}-{dtype}")
+    for engine in ENGINES
+    for dtype in engine.dtypes
+    if dtype != torch.float32
+]
+
+
+@pytest.mark.parametrize(("engine", "dtype"), CONVERSIONS)
 @pytest.mark.parametrize("kind", PLAIN.values(), ids=PLAIN)
 def test_conversions(kind, engine, dtype):
     ours, theirs = kind.pair(3, 4, num_layers=2, bidirectional=True, engine=engine)
@@ -121,7 +128,7 @@ def test_positional_arguments_are_torchs(kind):
     ]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", NAMES)
 @pytest.mark.parametrize("kind", PLAIN.values(), ids=PLAIN)
 def test_functional_call(kind, engine):
     ours, theirs = kind.pair(3, 4, num_layers=2, engine=engine)
@@ -133,7 +140,7 @@ def test_functional_call(kind, engine):
     assert torch.equal(flat(ours(X))[0], before)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", NAMES)
 def test_tied_weights_get_both_gradients(engine):
     ours, theirs = PLAIN["lstm"].pair(4, 4, num_layers=2, engine=engine)
     for layer in (ours, theirs):
@@ -148,7 +155,7 @@ def test_tied_weights_get_both_gradients(engine):
         assert_close(ours.get_parameter(key).grad, weight.grad, key, kind="gradient")
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", NAMES)
 @pytest.mark.parametrize("frozen", ["weight_hh_l0", "weight_ih_l1", "bias_ih_l0", "all"])
 def test_frozen_weights_get_no_gradient_and_the_others_the_same(frozen, engine):
     ours, theirs = PLAIN["lstm"].pair(3, 4, num_layers=2, engine=engine)
@@ -164,7 +171,7 @@ def test_frozen_weights_get_no_gradient_and_the_others_the_same(frozen, engine):
             assert_close(mine, weight.grad, key, kind="gradient")
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", NAMES)
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("kind", PLAIN.values(), ids=PLAIN)
 def test_without_gradients(kind, mode, engine):
@@ -199,7 +206,7 @@ def test_a_hook_that_changes_the_output_does():
     assert torch.equal(layer(X)[0], expected)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", NAMES)
 def test_a_parametrised_weight(engine):
     layers: list[Any] = list(PLAIN["lstm"].pair(3, 4, engine=engine))
     ours, theirs = layers

@@ -2,11 +2,10 @@
 
 import pytest
 import torch
+from tests.engines.subjects import NAMES
 from tests.nn.pairs import KINDS, PLAIN, flat
 from tests.tolerances import assert_close
 from torch.nn.utils.rnn import pack_padded_sequence
-
-from glasscell.engines import ENGINES
 
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 
@@ -17,7 +16,7 @@ def laid_out(x: torch.Tensor, layout: str):
     return x[:, 0] if layout == "unbatched" else x
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", NAMES)
 @pytest.mark.parametrize("p", [0.25, 0.5, 1.0])
 @pytest.mark.parametrize("layout", ["dense", "batch_first", "packed", "unbatched"])
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

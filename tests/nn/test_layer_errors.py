@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from tests.engines.subjects import NAMES
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
@@ -251,7 +252,7 @@ def test_input_errors_are_value_errors_and_runtime_errors():
     assert issubclass(glasscell.InputError, RuntimeError)
 
 
-@pytest.mark.parametrize("engine", ["auto", "torch", "reference"])
+@pytest.mark.parametrize("engine", ["auto", *NAMES])
 def test_checks_come_before_any_engine_runs(engine, monkeypatch):
     layer = glasscell.LSTM(I, H, engine=engine)
     monkeypatch.setattr("glasscell.ops.run", lambda *_: pytest.fail("an engine ran"))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from tests.cells.zoo import independent
 from tests.engines.naive import run_stack
-from tests.engines.subjects import DEVICES, ENGINES
+from tests.engines.subjects import DEVICES, NAMES
 from tests.nn.pairs import KINDS, flat, initial, leaves
 from tests.tolerances import assert_close
 from torch.nn.utils.rnn import pack_padded_sequence
@@ -25,7 +25,6 @@ SIZES = {  # T, B, I, H; the lengths of the ragged layouts follow from T and B
 LAYOUTS = ("dense", "batch_first", "unbatched", "packed", "packed-unsorted", "lengths",
            "lengths-unsorted", "lengths-batch_first")  # fmt: skip
 SHAPES = [(1, False), (1, True), (3, False), (2, True)]  # num_layers, bidirectional
-ENGINE_NAMES = [engine.name for engine in ENGINES]
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN"),
@@ -103,7 +102,7 @@ class Case:
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"L{s[0]}{'-both' if s[1] else ''}")
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("engine", ENGINE_NAMES)
+@pytest.mark.parametrize("engine", NAMES)
 def test_against_torch(engine, kind, dtype, shape, layout, device):
     size = list(SIZES)[(LAYOUTS.index(layout) + SHAPES.index(shape)) % len(SIZES)]
     case = Case(kind, layout, size, shape, dtype, engine, device)
@@ -135,7 +134,7 @@ RECORDED = [
 
 @pytest.mark.parametrize(("kind", "dtype", "layout"), RECORDED)
 @pytest.mark.parametrize("shape", [(1, False), (3, True)], ids=["L1", "L3-both"])
-@pytest.mark.parametrize("engine", ENGINE_NAMES)
+@pytest.mark.parametrize("engine", NAMES)
 def test_records_against_the_naive_loop(engine, kind, dtype, shape, layout, device):
     size = "17-3-3-3" if shape[0] == 1 else "3-17-1-3"
     case = Case(kind, layout, size, shape, dtype, engine, device)

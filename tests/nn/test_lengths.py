@@ -5,12 +5,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.engines.subjects import NAMES
 from tests.nn.pairs import KINDS, PLAIN, assert_same, initial, leaves
 from tests.tolerances import assert_close
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import glasscell
-from glasscell.engines import ENGINES
 
 T, B, I, H = 6, 5, 3, 4
 LENGTHS = {
@@ -32,7 +32,7 @@ def through_packing(layer, x, hx, lengths):
     return pad_packed_sequence(output, layer.batch_first, total_length=steps)[0], last
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", NAMES)
 @pytest.mark.parametrize("batch_first", [False, True], ids=["steps-first", "batch-first"])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one-way", "both-ways"])
 @pytest.mark.parametrize("case", LENGTHS)
@@ -52,7 +52,7 @@ def test_lengths_are_torchs_packed_sequence(kind, case, bidirectional, batch_fir
     )
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", NAMES)
 @pytest.mark.parametrize("kind", PLAIN.values(), ids=PLAIN)
 def test_padding_is_never_read_and_always_zero_in_the_output(kind, engine):
     """Whatever lies after a sequence's end, NaN included, reaches no output and no gradient."""
@@ -155,7 +155,7 @@ def test_an_empty_batch_has_no_lengths():
 @given(
     st.lists(st.integers(1, 6), min_size=1, max_size=5),
     st.sampled_from(sorted(PLAIN)),
-    st.sampled_from(sorted(ENGINES)),
+    st.sampled_from(NAMES),
     st.booleans(),
 )
 def test_the_order_of_the_batch_does_not_matter(lengths, kind, engine, bidirectional):

@@ -2,11 +2,10 @@
 
 import pytest
 import torch
+from tests.engines.subjects import NAMES
 from tests.nn.pairs import KINDS, PLAIN, assert_same, flat, initial, leaves
 from tests.tolerances import assert_same_bits
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence
-
-from glasscell.engines import ENGINES
 
 LENGTHS = [3, 1, 6, 3, 5]
 
@@ -28,7 +27,7 @@ def packed_inputs() -> dict[str, PackedSequence]:
     }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", NAMES)
 @pytest.mark.parametrize("case", packed_inputs())
 @pytest.mark.parametrize("with_hx", [True, False], ids=["hx", "zeros"])
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

@@ -4,18 +4,18 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.engines.subjects import NAMES
 from tests.nn.pairs import KINDS, PLAIN, assert_same, flat, initial, leaves
 from tests.tolerances import assert_close
 
 import glasscell
-from glasscell.engines import ENGINES
 
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 
 
 @given(
     kind=st.sampled_from(sorted(KINDS)),
-    engine=st.sampled_from(sorted(ENGINES)),
+    engine=st.sampled_from(NAMES),
     sizes=st.tuples(*[st.integers(1, 5)] * 3, st.integers(3, 6)),
     num_layers=st.integers(1, 3),
     bidirectional=st.booleans(),
@@ -37,7 +37,7 @@ def test_any_shape(kind, engine, sizes, num_layers, bidirectional, batch_first, 
     assert_same(ours, theirs, lambda: ours(x, hx), lambda: theirs(x, hx), *leaves(x, hx))
 
 
-@pytest.mark.parametrize("engine", ["auto", *ENGINES])
+@pytest.mark.parametrize("engine", ["auto", *NAMES])
 @pytest.mark.parametrize("recorded", [False, True], ids=["plain", "recorded"])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one-way", "both-ways"])
 @pytest.mark.parametrize("batch_first", [False, True], ids=["steps-first", "batch-first"])
@@ -70,7 +70,7 @@ STRIDED = {
 }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", NAMES)
 @pytest.mark.parametrize("lengths", [None, [3, 1, 6, 3, 5]], ids=["dense", "ragged"])
 @pytest.mark.parametrize("case", STRIDED)
 @pytest.mark.parametrize("kind", PLAIN.values(), ids=PLAIN)
@@ -106,7 +106,7 @@ def test_inputs_are_not_changed():
     x, (h_0, c_0) = torch.randn(6, 5, 3), initial(layer, 5, torch.float32)
     before = [t.clone() for t in (x, h_0, c_0)]
     layer.register_record_hook(lambda *_: None)
-    for engine in ENGINES:
+    for engine in NAMES:
         layer.engine = engine
         layer(x, (h_0, c_0), lengths=[3, 1, 6, 3, 5])
     assert all(torch.equal(a, b) for a, b in zip((x, h_0, c_0), before, strict=True))

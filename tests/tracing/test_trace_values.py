@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.engines.subjects import NAMES
 from tests.nn.pairs import initial
 from tests.tolerances import assert_close
 from tests.tracing.models import LAYERS, LAYOUTS, LENGTHS, Loop, input_in, make
@@ -61,7 +62,7 @@ def test_every_quantity(name, dtype, layout, shape, with_hx):
     assert_holds(trace, layer, expected(layer, x[:, :B], lengths, hx), layout)
 
 
-@pytest.mark.parametrize("engine", ["torch", "reference"])
+@pytest.mark.parametrize("engine", NAMES)
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("name", [name for name in LAYERS if name.startswith("glasscell")])
 def test_lengths(name, batch_first, engine):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 import torch
 from torch import Tensor
@@ -110,3 +110,29 @@ class Engine(Protocol):
     def step(self, call: Call) -> tuple[Tensor, Tensor | None]:
         """h (B, P) and c (B, H) after a call of one step. Called only where `refuses` is None."""
         ...
+
+
+class WritesBackward(Protocol):
+    """What an engine that writes its backward out has besides: its two halves, without autograd.
+
+    The tensors of the call are in one dtype, and no autocast is on.
+    """
+
+    def forward(self, call: Call) -> Steps:
+        """All that the backward needs, which is all that there is to see."""
+        ...
+
+    def backward(
+        self, call: Call, steps: Steps, grads: Steps, needed: tuple[bool, ...]
+    ) -> tuple[Tensor | None, ...]:
+        """dL/d(each of `Call.tensors()`), in their order, from dL/d(steps).
+
+        Args:
+            needed: for each of them, whether its gradient is asked for; the others are ignored.
+        """
+        ...
+
+
+def writes_backward(engine: object) -> TypeGuard[WritesBackward]:
+    """Whether an engine has the two halves. (An isinstance would take longer than a short call.)"""
+    return hasattr(engine, "backward")

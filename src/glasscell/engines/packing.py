@@ -100,6 +100,17 @@ class Packing:
             return states[self.N - self.B :]
         return states.index_select(0, self._last_rows.to(states.device))
 
+    def with_last(self, d: Tensor | None, d_last: Tensor, reverse: bool = False) -> Tensor:
+        """(N, H) dL/d(states) from what a loss puts on them, if anything, and on `last` of them."""
+        d = d_last.new_zeros(self.N, *d_last.shape[1:]) if d is None else d.clone()
+        if reverse:
+            d[: self.B] += d_last
+        elif self.is_dense:
+            d[self.N - self.B :] += d_last
+        else:
+            d.index_add_(0, self._last_rows.to(d.device), d_last)
+        return d
+
     @cached_property
     def backwards(self) -> Tensor:
         """(N,) for each token the row of the one as far from the end of the same sequence."""

@@ -6,16 +6,22 @@ from glasscell.engines.call import Call
 
 
 def dtype_of_run(call: Call) -> torch.dtype:
-    """The dtype of the whole run, and so of its results.
-
-    Under autocast PyTorch's own rule: autocast's precision, except that on the CPU it leaves a
-    GRU's state, and with it the results, in the precision they came in.
-    """
+    """The dtype of the whole run, and so of its results."""
     device = call.x.device.type
-    if not torch.is_autocast_enabled(device):
-        return torch.promote_types(call.x.dtype, call.weights.W.dtype)
-    autocast = torch.get_autocast_dtype(device)
-    if device == "cpu" and call.cell.kind == "gru":
+    enabled = torch.is_autocast_enabled(device)
+    return dtype_under(torch.get_autocast_dtype(device) if enabled else None, call)
+
+
+def dtype_under(autocast: torch.dtype | None, call: Call) -> torch.dtype:
+    """The same, given autocast's precision, or None where it is off.
+
+    PyTorch's own rule: autocast's precision, except that it leaves float64 as it is, and on the
+    CPU a GRU's state, and with it the results, in the precision they came in.
+    """
+    own = torch.promote_types(call.x.dtype, call.weights.W.dtype)
+    if autocast is None or own == torch.float64:
+        return own
+    if call.x.device.type == "cpu" and call.cell.kind == "gru":
         return torch.promote_types(call.x.dtype, autocast)
     return autocast
 

@@ -14,3 +14,9 @@ def active_transform(tensors: tuple[Tensor | None, ...]) -> str | None:
         if any(tangent is not None for tangent in duals):
             return "forward-mode differentiation"
     return None
+
+
+def compiled_under_transform() -> bool:
+    """Whether a compiler is tracing a torch.func transform, asked in a form it understands."""
+    interpreter = torch._C._functorch.peek_interpreter_stack()  # type: ignore[attr-defined]
+    return isinstance(interpreter, torch._C._functorch.CInterpreter)  # type: ignore[attr-defined]

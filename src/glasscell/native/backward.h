@@ -17,7 +17,10 @@ class BackwardRun {
   using Element = typename Mode::Element;
   using Pack = typename Mode::Pack;
   static constexpr int L = lanes<Real>, strip = 4 * L, W = width<Mode>;
-  static constexpr int chunk_tokens = 384;
+  // A chunk's `d` is to stay in the cache that cores share until its three products have used it;
+  // long sums spare them loads and stores of the weights' gradients.
+  static constexpr int least_tokens = 192, most_chunk_tokens = 768;
+  static constexpr ptrdiff_t chunk_bytes = ptrdiff_t(4) << 20;
 
  public:
   explicit BackwardRun(const Backward& call)
@@ -33,6 +36,7 @@ class BackwardRun {
     grid = choose_grid(f.threads, std::max(h_strips, m_strips), panel * sizeof(Element), int(B),
                        2.0 * double(B) * double(columns.sum) * P, f.sequences.T);
     plan_chunks();
+    prefer_huge_pages(f.dx, size_t(f.sequences.N) * size_t(I) * sizeof(Store));
     wants_W = f.dW, wants_U = f.dU, wants_V = f.dV && projected;
     const bool sums_apart = !std::is_same_v<Store, Real>;
     const size_t rows = size_t(columns.gates) * H, tokens = size_t(padded<Mode>(most_tokens));
@@ -78,6 +82,8 @@ class BackwardRun {
   };
 
   void plan_chunks() {
+    const ptrdiff_t fitting = chunk_bytes / (d_stride * ptrdiff_t(sizeof(Element)));
+    const int64_t chunk_tokens = std::clamp<ptrdiff_t>(fitting, least_tokens, most_chunk_tokens);
     for (int64_t k = f.sequences.T; k > 0;) {
       int64_t from = k, tokens = 0;
       while (k > 0 && (k == from || tokens + at.size(at.step(k - 1)) <= chunk_tokens))
@@ -95,7 +101,7 @@ class BackwardRun {
 
   void work(int thread, Grid grid, Meeting& meeting) {
     const int threads = grid.threads(), part = thread % grid.by_unit;
-    const Range rows = share(int(f.sequences.B), thread / grid.by_unit, grid.by_sequence);
+    const Range rows = at.share_of_tokens(thread / grid.by_unit, grid.by_sequence);
     start(thread, threads);
     meeting.all(thread);
     Visited last;
@@ -195,7 +201,6 @@ class BackwardRun {
   void step(int thread, int64_t t, int64_t origin, Visited last, Range rows, int v, Element* rows_of_t) {
     const int live = int(std::min<int64_t>(rows.end, at.size(t)));
     UnitGradients<Mode, kind> units(f, p, at, columns, projected, carry);
-    for (int b = rows.first; b < live; ++b) units.prefetch(t, b, v * strip);
     Real* acc;
     if (projected) {
       acc = sums + ptrdiff_t(thread) * f.sequences.B * strip;
@@ -289,9 +294,7 @@ class BackwardRun {
           const Element* even = from + ptrdiff_t(2 * k) * stride;
           const Element* odd = even + stride;
           const bool both = 2 * k + 1 < tokens;
-          Pack* row = to + ptrdiff_t(k) * stride;
-          for (ptrdiff_t j = 0; j < numbers; ++j)
-            row[j].bits = uint32_t(even[j].bits) | (both ? uint32_t(odd[j].bits) << 16 : 0);
+          pair_up(even, both ? odd : nullptr, numbers, to + ptrdiff_t(k) * stride);
         }
       };
       if (wants_W || wants_U) interleave(chunk, d_stride, ptrdiff_t(columns.count) * columns.stride, d_pairs);
@@ -325,6 +328,8 @@ class BackwardRun {
     if (live == strip || !std::is_same_v<Store, Real>) {
       if (first)
         for (int r = 0; r < count; ++r) std::memset(to + r * to_stride, 0, strip * sizeof(Real));
+      for (int r = 0; r < count; ++r)  // the next tile begins where this one ends
+        for (int s = 0; s < 4; ++s) __builtin_prefetch(to + (count + r) * to_stride + s * L, 1);
       tile<Pack, 4, Along::column>(count, a, stride, b, K, to, to_stride);
       return;
     }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "memory.h"
+#include "partition.h"
 
 namespace glasscell {
 
@@ -92,8 +93,26 @@ struct Offsets {
     if (!sequences.reverse) return t == 0 ? -1 : first[t - 1] + b;
     return t + 1 < sequences.T && b < size(t + 1) ? first[t + 1] + b : -1;
   }
+  // The sequences of one part of several, cut so that each has about as many tokens.
+  Range share_of_tokens(int part, int parts) const {
+    return {sequences_with_tokens(first.back() * part / parts),
+            part + 1 == parts ? int(sequences.B) : sequences_with_tokens(first.back() * (part + 1) / parts)};
+  }
+
   Sequences sequences;
   std::vector<int64_t> first;  // (T + 1,)
+
+ private:
+  // How many of the longest sequences have `tokens` tokens together.
+  int sequences_with_tokens(int64_t tokens) const {
+    int b = 0;
+    int64_t t = sequences.T;  // the length of sequence b: how many steps it reaches
+    for (int64_t sum = 0; sum < tokens; ++b) {
+      while (size(t - 1) <= b) --t;
+      sum += t;
+    }
+    return b;
+  }
 };
 
 }  // namespace glasscell

@@ -20,24 +20,6 @@ struct UnitGradients {
                 bool projected, Real* carry)
       : f(f), p(p), at(at), columns(columns), H(p.cell.H), projected(projected), carry(carry) {}
 
-  // Brings what `run` will read for token (t, b) and a strip of units closer.
-  void prefetch(int64_t t, int64_t b, int unit) const {
-    const int64_t token = at.first[t] + b, before = at.previous(t, b);
-    const int units = std::min(4 * L, H - unit);
-    auto fetch = [&](const void* base, ptrdiff_t element, size_t size) {
-      if (!base) return;
-      const char* from = static_cast<const char*>(base) + element * ptrdiff_t(size);
-      for (ptrdiff_t k = 0; k < ptrdiff_t(size) * units; k += 64) __builtin_prefetch(from + k, 0, 2);
-    };
-    for (int g = 0; g < G; ++g) fetch(f.gates, (token * G + g) * H + unit, sizeof(Store));
-    fetch(f.dh, projected ? 0 : token * H + unit, sizeof(Store));
-    if (kind == Kind::lstm && before >= 0) fetch(f.c, before * H + unit, sizeof(Real));
-    if (kind == Kind::gru) {
-      fetch(f.q, token * H + unit, sizeof(Store));
-      if (before >= 0) fetch(f.h, before * H + unit, sizeof(Store));
-    }
-  }
-
   // Token (t, b), four vectors of units from `unit` on: dL/dm_t (without what the loss puts on
   // h_t, unless projected) comes in `sums`, the gradients of the pre-activations go to `d`.
   GLASSCELL_INLINE void run(int64_t t, int64_t b, int unit, const Real* sums, Element* d, Element* m) {

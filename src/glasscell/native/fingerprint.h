@@ -10,7 +10,7 @@
 namespace glasscell::GLASSCELL_VARIANT {
 
 // Each word is multiplied into one of many running sums by an odd number, which loses nothing: a
-// single changed word always changes the result, several with all but certainty.
+// single changed word always changes a sum, several with all but certainty.
 inline uint64_t fingerprint_of(const char* at, size_t bytes) {
   using Words = uint32_t __attribute__((vector_size(vector_bytes)));
   constexpr int streams = 4, lane_count = vector_bytes / 4;

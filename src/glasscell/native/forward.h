@@ -38,6 +38,11 @@ class ForwardRun {
     grid = choose_grid(f.threads, panels, (x_panel + h_panel) * sizeof(Element), int(B),
                        2.0 * double(B) * S * L * panels * P, f.sequences.T);
     plan_chunks();
+    const size_t states = size_t(f.sequences.N) * size_t(H);
+    prefer_huge_pages(f.c, states * sizeof(Real));
+    prefer_huge_pages(f.gates, states * G * sizeof(Store));
+    prefer_huge_pages(f.pre, states * G * sizeof(Store));
+    prefer_huge_pages(f.h, size_t(f.sequences.N) * size_t(P) * sizeof(Store));
     // Tokens are read where they lie if products can take them as they are.
     x_in_place = std::is_same_v<Store, Element> && I % width<Mode> == 0 &&
                  reinterpret_cast<uintptr_t>(f.x) % sizeof(Pack) == 0;
@@ -80,7 +85,7 @@ class ForwardRun {
 
   void work(int thread, Grid grid, Meeting& meeting) {
     const Range mine = share(panels, thread % grid.by_unit, grid.by_unit);
-    const Range rows = share(int(f.sequences.B), thread / grid.by_unit, grid.by_sequence);
+    const Range rows = at.share_of_tokens(thread / grid.by_unit, grid.by_sequence);
     start(thread % grid.by_unit, grid.by_unit, rows);
     meeting.group(thread);
     for (auto [from, to] : chunks) {

@@ -13,6 +13,20 @@
 
 namespace glasscell {
 
+constexpr size_t cache_line = 64, huge_page = size_t(2) << 20;
+
+// Asks for huge pages, where the system gives them on request: a fresh tensor of some megabytes
+// then costs a few page faults in place of thousands.
+inline void prefer_huge_pages(void* data, size_t bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  const uintptr_t first = (reinterpret_cast<uintptr_t>(data) + huge_page - 1) / huge_page * huge_page;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + bytes) / huge_page * huge_page;
+  if (data && first < end) madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
+#else
+  (void)data, (void)bytes;
+#endif
+}
+
 // A block that starts on a cache line; large ones on a huge page, where the system has them, as
 // products walk through them in strides that would otherwise miss the page table's cache.
 class Block {
@@ -20,14 +34,11 @@ class Block {
   Block() = default;
   explicit Block(size_t bytes) : bytes_(bytes) {
     if (bytes == 0) return;
-    constexpr size_t line = 64, huge = size_t(2) << 20;
-    size_t alignment = bytes >= huge ? huge : line;
+    size_t alignment = bytes >= huge_page ? huge_page : cache_line;
     size_t rounded = (bytes + alignment - 1) / alignment * alignment;
     data_ = std::aligned_alloc(alignment, rounded);
     if (!data_) throw std::bad_alloc();
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (alignment == huge) madvise(data_, rounded, MADV_HUGEPAGE);
-#endif
+    prefer_huge_pages(data_, rounded);
   }
   Block(Block&& other) noexcept { swap(other); }
   Block& operator=(Block&& other) noexcept {
@@ -59,9 +70,8 @@ class Scratch {
  public:
   template <class E>
   void ask(E*& part, size_t count) {
-    constexpr size_t line = 64;
     requests_[asked_++] = {reinterpret_cast<void**>(&part), total_};
-    total_ += (count * sizeof(E) + line - 1) / line * line + line;
+    total_ += (count * sizeof(E) + cache_line - 1) / cache_line * cache_line + cache_line;
   }
   void allot() {
     if (total_ > kept().bytes()) kept() = Block(total_ + total_ / 4);

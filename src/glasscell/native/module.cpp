@@ -76,7 +76,8 @@ class Packed {
     kernels_.forward(f);
   }
 
-  // One step on a state in place; h is written to `y` too, if given.
+  // One step on a state in place; h is written to `y` too, if given. Over in microseconds, it keeps
+  // the interpreter's lock.
   void step(int64_t B, Address x, Address h, Address c, Address y, int threads) const {
     Forward f{};
     f.sequences = {1, B, B, nullptr, false};

@@ -64,8 +64,17 @@ inline void pack_rows(const typename Mode::Store* matrix, ptrdiff_t K, const Slo
   }
 }
 
+// Neighbours along a sum, from two rows: pairs[j] = (even[j], odd[j]), with zeros for an absent row.
+inline void pair_up(const bfloat16* even, const bfloat16* odd, ptrdiff_t n, bfloat16_pair* pairs) {
+  if (odd) {
+    for (ptrdiff_t j = 0; j < n; ++j) pairs[j].bits = uint32_t(even[j].bits) | uint32_t(odd[j].bits) << 16;
+  } else {
+    for (ptrdiff_t j = 0; j < n; ++j) pairs[j].bits = even[j].bits;
+  }
+}
+
 // One strip of `matrix` (K, columns): element (k, s, l) is matrix[k][column of (s, l)]. `row`
-// gives the matrix's row for each k of the sum, or -1 for a row of zeros.
+// gives the matrix's row for each k of the sum, or null for a row of zeros.
 template <class Mode, class Store, class Row>
 inline void pack_columns(const Row& row, ptrdiff_t K, ptrdiff_t columns, int u,
                          typename Mode::Element* panel) {
@@ -85,6 +94,10 @@ inline void pack_columns(const Row& row, ptrdiff_t K, ptrdiff_t columns, int u,
     } else {
       const Store* even = k < K ? row(k) : nullptr;
       const Store* odd = k + 1 < K ? row(k + 1) : nullptr;
+      if (even && live == 4 * L) {
+        pair_up(even + first, odd ? odd + first : nullptr, 4 * L, reinterpret_cast<bfloat16_pair*>(to));
+        continue;
+      }
       for (int l = 0; l < 4 * L; ++l) {
         to[2 * l] = even && l < live ? even[first + l] : Store{};
         to[2 * l + 1] = odd && l < live ? odd[first + l] : Store{};

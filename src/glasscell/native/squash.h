@@ -85,7 +85,7 @@ GLASSCELL_INLINE Vec<R> relu(Vec<R> x) {
   return x < Vec<R>{} ? Vec<R>{} : x;
 }
 
-// The codes that `engines/native.py` gives to `cells.Squash`, by name.
+// The codes that `engines/packed.py` gives to `cells.Squash`, by name.
 enum class Squash : int { sigmoid = 0, tanh = 1, relu = 2 };
 
 template <class R>

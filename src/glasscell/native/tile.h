@@ -41,15 +41,17 @@ struct Operand<bfloat16_pair> {
 };
 #endif
 
-// Rows of a tile: as many accumulators as leave registers for the weights and one broadcast.
+// Rows of a tile: as many accumulators as leave registers for the weights and one broadcast. Where
+// there are but 16 registers, some weights are read from memory by the multiplication itself.
 template <int S>
 constexpr int tile_rows = (vector_registers - 4) / S - (vector_registers == 32 && S == 4 ? 1 : 0);
 
 // How A lies: rows of the sum (A[m * stride + k]) or columns of it (A[k * stride + m]).
 enum class Along { row, column };
 
+// Not inlined: its registers are all spoken for.
 template <class E, int M, int S, Along along>
-inline void tile_of(const E* a, ptrdiff_t stride, const E* panel, ptrdiff_t K,
+__attribute__((noinline)) void tile_of(const E* a, ptrdiff_t stride, const E* panel, ptrdiff_t K,
                     typename Operand<E>::Real* acc, ptrdiff_t acc_stride) {
   using O = Operand<E>;
   using R = typename O::Real;

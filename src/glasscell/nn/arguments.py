@@ -11,7 +11,6 @@ from torch.nn.utils.rnn import PackedSequence
 from glasscell.errors import InputError
 
 if TYPE_CHECKING:
-    from glasscell.nn.layout import Layout
     from glasscell.nn.recurrent import Recurrent
 
 
@@ -98,8 +97,18 @@ def check_input(layer: "Recurrent", input: Tensor | PackedSequence) -> None:
     check_dtype_and_device("input", data, layer.weight_ih_l0)
 
 
+def check_lengths_apply(input: Tensor | PackedSequence, lengths: object) -> None:
+    """Only padded sequences have lengths. What the lengths are is checked where they are read."""
+    if lengths is None:
+        return
+    if isinstance(input, PackedSequence):
+        raise InputError("lengths: a PackedSequence already knows its lengths")
+    if input.dim() == 2:
+        raise InputError("lengths: a single sequence (T, I) has no padding; cut it to its length")
+
+
 def check_states(
-    layer: "Recurrent", hx: Tensor | tuple[Tensor, Tensor], layout: "Layout"
+    layer: "Recurrent", hx: Tensor | tuple[Tensor, Tensor], B: int, batched: bool
 ) -> tuple[Tensor, Tensor | None]:
     """The initial states h and, for cells that have one, c."""
     if layer.cell.has_cell_state:
@@ -114,7 +123,7 @@ def check_states(
     for name, (state, size) in states.items():
         if not isinstance(state, Tensor):
             raise TypeError(f"{name}: expected a Tensor, got {type(state).__name__}")
-        batch = (layout.packing.B,) if layout.batched else ()
+        batch = (B,) if batched else ()
         expected = (LD, *batch, size)
         if tuple(state.shape) != expected:
             raise InputError(f"{name}: expected {expected}, got {tuple(state.shape)}")

@@ -121,7 +121,7 @@ def read_padded(
         raise InputError("input: expected a sequence length larger than 0, got 0")
     layout = Layout(Packing.dense(T, B), batch_first=batch_first, batched=batched, T=T)
     if lengths is not None:
-        checked = _check_lengths(lengths, T, B, batched)
+        checked = _check_lengths(lengths, T, B)
         if not bool((checked == T).all()):
             layout = _ragged(checked, T, batch_first, input.device)
     return layout, layout.tokens(input)
@@ -138,9 +138,7 @@ def _ragged(lengths: Tensor, T: int, batch_first: bool, device: torch.device) ->
     )
 
 
-def _check_lengths(lengths: Tensor | Sequence[int], T: int, B: int, batched: bool) -> Tensor:
-    if not batched:
-        raise InputError("lengths: a single sequence (T, I) has no padding; cut it to its length")
+def _check_lengths(lengths: Tensor | Sequence[int], T: int, B: int) -> Tensor:
     try:
         checked = torch.as_tensor(lengths)
     except (TypeError, ValueError, RuntimeError):

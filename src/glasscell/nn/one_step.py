@@ -85,8 +85,12 @@ class RecurrentCell(nn.Module):
             for state in states
         ]  # (B, H) each
         h, c = before[0], before[1] if self.cell.has_cell_state else None
-        packing = Packing.dense(1, x.shape[0])
-        after = ops.step(Call(self.cell, self.weights(), x, packing, h, c))
+        if torch.compiler.is_compiling():  # a compiler makes its own of the equations
+            step = self.cell.step(x, h, c, self.weights())
+            after = step.h, step.c
+        else:
+            packing = Packing.dense(1, x.shape[0])
+            after = ops.step(Call(self.cell, self.weights(), x, packing, h, c))
         return tuple(v if batched else v.squeeze(0) for v in after if v is not None)
 
     def extra_repr(self) -> str:

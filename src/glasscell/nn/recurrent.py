@@ -12,11 +12,11 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils.hooks import RemovableHandle
 
 from glasscell import ops
-from glasscell.cells import Cell, Weights
-from glasscell.engines import ENGINES, Call, Choice, explain
+from glasscell.cells import Cell, Weights, spec
+from glasscell.engines import ENGINES, Call, Choice, Record, explain
 from glasscell.engines.fused import lay_out_for_cudnn
 from glasscell.errors import InputError
-from glasscell.nn import arguments
+from glasscell.nn import arguments, compiled
 from glasscell.nn.layout import Layout, read_packed, read_padded
 from glasscell.nn.record import LayerRecord, layer_name
 
@@ -55,6 +55,7 @@ class Recurrent(nn.Module):
             input_size, hidden_size, num_layers, bias, batch_first, dropout, proj_size
         )
         self.cell = cell
+        self._cell_line = spec.line_of(cell)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers
@@ -152,6 +153,8 @@ class Recurrent(nn.Module):
     ) -> Any:
         if torch.compiler.is_compiling():
             # A compiler would unroll the recurrence, step by step; it is one operation instead.
+            if compiled.fits_a_graph(self, input, hx):
+                return compiled.forward(self, input, hx, lengths)
             run = _outside_the_graph()
             return run(self, input, hx, lengths)
         return self._forward(input, hx, lengths)
@@ -166,18 +169,34 @@ class Recurrent(nn.Module):
         h_0, c_0 = self._read_states(hx, layout, x)
         record = bool(self._record_hooks)
         records: list[LayerRecord] = []
+
+        def run(layer: int, reverse: bool, x: Tensor) -> Record:
+            call = self._call(layer, reverse, x, layout, h_0, c_0, record)
+            found = ops.run(call, self.engine)
+            records.append(LayerRecord(layer_name(layer, reverse), call, found, layout))
+            return found
+
+        x = self._stack(x, run)  # (N, D*P)
+        for hook in list(self._record_hooks.values()):
+            hook(self, tuple(records))
+        found = [each.record for each in records]
+        last = self._last_states(found, layout.callers_states, layout.batched)
+        return self._write_output(x, input, layout), last
+
+    def _stack(self, x: Tensor, run: Callable[[int, bool, Tensor], Record]) -> Tensor:
+        """The hidden states of the last layer, (..., D*P), each layer reading those below it.
+
+        Args:
+            x: what the first layer reads.
+            run: runs one layer in one direction on what it reads.
+        """
         for layer in range(self.num_layers):
             if layer > 0 and self.dropout:
                 x = F.dropout(x, self.dropout, self.training)
-            for reverse in (False, True)[: len(self._directions)]:
-                call = self._call(layer, reverse, x, layout, h_0, c_0, record)
-                name = layer_name(layer, reverse)
-                records.append(LayerRecord(name, call, ops.run(call, self.engine), layout))
-            outputs = [each.record.h for each in records[-len(self._directions) :]]
-            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)  # (N, D*P)
-        for hook in list(self._record_hooks.values()):
-            hook(self, tuple(records))
-        return self._write_output(x, input, layout), self._write_states(records, layout)
+            directions = (False, True)[: len(self._directions)]
+            outputs = [run(layer, reverse, x).h for reverse in directions]
+            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
+        return x
 
     def _call(
         self,
@@ -205,9 +224,8 @@ class Recurrent(nn.Module):
         self, input: Tensor | PackedSequence, lengths: Lengths
     ) -> tuple[Layout, Tensor]:
         arguments.check_input(self, input)
+        arguments.check_lengths_apply(input, lengths)
         if isinstance(input, PackedSequence):
-            if lengths is not None:
-                raise InputError("lengths: a PackedSequence already knows its lengths")
             return read_packed(input, self.batch_first)
         return read_padded(input, self.batch_first, lengths)
 
@@ -215,16 +233,24 @@ class Recurrent(nn.Module):
         self, hx: Tensor | tuple[Tensor, Tensor] | None, layout: Layout, x: Tensor
     ) -> States:
         """The initial states, longest sequence first: h (L*D, B, P) and c (L*D, B, H)."""
-        LD, B = self.num_layers * len(self._directions), layout.packing.B
+        h_0, c_0 = self._initial_states(hx, x, layout.packing.B, layout.batched)
+        if hx is None:
+            return h_0, c_0
+        return layout.sorted_states(h_0), None if c_0 is None else layout.sorted_states(c_0)
+
+    def _initial_states(
+        self, hx: Tensor | tuple[Tensor, Tensor] | None, x: Tensor, B: int, batched: bool
+    ) -> States:
+        """The same in the caller's order: what was given, checked, or zeros."""
+        LD = self.num_layers * len(self._directions)
         if hx is None:
             h_0 = x.new_zeros(LD, B, self.output_size)
             c_0 = x.new_zeros(LD, B, self.hidden_size) if self.cell.has_cell_state else None
             return h_0, c_0
-        h_0, c_0 = arguments.check_states(self, hx, layout)
-        if not layout.batched:
-            h_0 = h_0.unsqueeze(1)
-            c_0 = None if c_0 is None else c_0.unsqueeze(1)
-        return layout.sorted_states(h_0), None if c_0 is None else layout.sorted_states(c_0)
+        h_0, c_0 = arguments.check_states(self, hx, B, batched)
+        if batched:
+            return h_0, c_0
+        return h_0.unsqueeze(1), None if c_0 is None else c_0.unsqueeze(1)
 
     def _write_output(
         self, tokens: Tensor, input: Tensor | PackedSequence, layout: Layout
@@ -235,17 +261,21 @@ class Recurrent(nn.Module):
             )
         return layout.padded(tokens)
 
-    def _write_states(self, records: list[LayerRecord], layout: Layout):
-        """The last states, in the caller's order."""
+    def _last_states(
+        self, records: list[Record], callers: Callable[[Tensor], Tensor], batched: bool
+    ) -> Any:
+        """What the layer returns as hx was given, from the records of all layers and directions.
 
-        def stacked(states: list[Tensor]) -> Tensor:
-            stack = layout.callers_states(torch.stack(states))  # (L*D, B, .): no view of others
-            return stack if layout.batched else stack.squeeze(1)
+        Args:
+            callers: puts (L*D, B, .) states in the caller's order.
+        """
 
-        h_n = stacked([each.record.h_n for each in records])
-        if not self.cell.has_cell_state:
-            return h_n
-        return h_n, stacked([each.record.c_n for each in records])  # type: ignore[misc]
+        def stacked(states: list) -> Tensor:
+            stack = callers(torch.stack(states))  # (L*D, B, .): no view of others
+            return stack if batched else stack.squeeze(1)
+
+        h_n = stacked([each.h_n for each in records])
+        return (h_n, stacked([each.c_n for each in records])) if self.cell.has_cell_state else h_n
 
     # Looking in
 
