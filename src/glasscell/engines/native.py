@@ -98,7 +98,7 @@ def forward(call: Call, *, keep: bool) -> tuple[Steps, Tensor, Tensor | None]:
     Args:
         keep: whether gates, cell states and what the backward needs are written down.
     """
-    check_shapes(call)
+    check_inputs(call)
     x, h_0, c_0 = (contiguous(t) for t in (call.x, call.h_0, call.c_0))
     assert x is not None
     packing, cell = call.packing, call.cell
@@ -142,7 +142,7 @@ def backward(
     Args:
         of_steps: where to write dL/dh_t, dL/dc_t and dL/dgate_t of every step, if anywhere.
     """
-    check_shapes(call)
+    check_inputs(call)
     inputs = [contiguous(t) for t in (call.x, call.h_0, call.c_0)]
     saved = [*inputs, *(contiguous(t) for t in (steps.h, steps.c, steps.gates, steps.q))]
     given = [contiguous(t) for t in (grads.h, grads.c, grads.gates, grads.pre)]
@@ -171,33 +171,26 @@ def backward(
     return tuple(found)
 
 
-def check_shapes(call: Call) -> None:
-    """Raises where a tensor is not what the call's sizes say: kernels are given bare addresses."""
-    w, packing, G = call.weights, call.packing, call.cell.G
-    (rows, I), P = w.W.shape, w.U.shape[1]
-    H, dtype = rows // G, call.x.dtype
-    K = sum(gate.peephole is not None for gate in call.cell.gates)
-    expected = (
-        ("x", call.x, (packing.N, I)),
-        ("h_0", call.h_0, (packing.B, P)),
-        ("c_0", call.c_0, (packing.B, H) if call.cell.has_cell_state else None),
-        ("W", w.W, (G * H, I)),
-        ("U", w.U, (G * H, P)),
-        ("b_x", w.b_x, (G * H,) if w.b_x is not None else None),
-        ("b_h", w.b_h, (G * H,) if w.b_h is not None else None),
-        ("V", w.V, (P, H) if w.V is not None or P != H else None),
-        ("p", w.p, (K, H) if K else None),
-    )
-    for name, tensor, shape in expected:
-        if tensor is None and shape is None:
-            continue
-        if tensor is None or shape is None or tensor.shape != shape:
-            found = None if tensor is None else tuple(tensor.shape)
-            raise InputError(f"{name}: expected {shape}, got {found}")
-        if tensor.dtype != dtype or tensor.device.type != "cpu":
-            raise InputError(
-                f"{name}: expected {dtype} on the CPU, got {tensor.dtype} on {tensor.device}"
-            )
+def check_inputs(call: Call) -> None:
+    """Raises where a tensor is not what the call says: kernels are given bare addresses.
+
+    The weights are looked at when they are packed.
+    """
+    x, h_0, c_0, w, packing = call.x, call.h_0, call.c_0, call.weights, call.packing
+    rows, I = w.W.shape
+    B, dtype = packing.B, w.W.dtype
+    _check("x", x, (packing.N, I), dtype)
+    _check("h_0", h_0, (B, w.U.shape[1]), dtype)
+    if call.cell.has_cell_state:
+        _check("c_0", c_0, (B, rows // call.cell.G), dtype)
+
+
+def _check(name: str, tensor: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    if tensor is None or tensor.shape != shape or tensor.dtype != dtype or not tensor.is_cpu:
+        found = (
+            "none" if tensor is None else f"{tuple(tensor.shape)} {tensor.dtype} {tensor.device}"
+        )
+        raise InputError(f"{name}: expected {shape} {dtype} cpu, got {found}")
 
 
 def _sizes(call: Call) -> Tensor | None:
@@ -214,7 +207,7 @@ def one_stepper(calls: list[Call]) -> Callable[[Tensor], Tensor]:
     module = kernels()
     assert module is not None
     for call in calls:
-        check_shapes(call)
+        check_inputs(call)
     B, P = calls[-1].h_0.shape
     states = [(call.h_0, call.c_0) for call in calls]
     assert all(t is None or t.is_contiguous() for state in states for t in state)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from glasscell.cells import GRU, LSTM, RELU, RNN, SIGMOID, TANH, Cell, Weights
+from glasscell.errors import InputError
 
 # The codes by which the kernels know them.
 KINDS: dict[type[Cell], int] = {LSTM: 0, GRU: 1, RNN: 2}
@@ -53,30 +54,52 @@ def packed(cell: Cell, w: Weights) -> Any:
     """
     module = kernels()
     assert module is not None
-    key: list = [cell, module.variant()]
-    addresses, sizes = [], []
+    key: list = [cell, module.variant(), w.W.dtype]
+    addresses, sizes, whole = [], [], []
     for tensor in w:
         if tensor is None:
             addresses.append(0)
             sizes.append(0)
             continue
-        key.append(tensor.data_ptr())
-        key.append(tensor._version)
-        addresses.append(key[-2])
+        key += (tensor.data_ptr(), tensor._version, tensor.shape)
+        if not tensor.is_contiguous():
+            tensor = tensor.detach().contiguous()
+            whole.append(tensor)  # alive until the kernels have read it
+        addresses.append(tensor.data_ptr())
         sizes.append(tensor.nbytes)
-    whole: list[Tensor | None] = list(w)
-    if not all(tensor is None or tensor.is_contiguous() for tensor in w):
-        whole = [contiguous(tensor) for tensor in w]
-        addresses = [address(tensor) for tensor in whole]
     threads = torch.get_num_threads()
     fingerprint = module.fingerprint(addresses, sizes, threads)
     kept = kept_weights.get(id(w.W))
     if kept is None:
         weakref.finalize(w.W, kept_weights.pop, id(w.W), None)
     if kept is None or kept.fingerprint != fingerprint or kept.key != key:
+        _check(cell, w)
         kept = Kept(key, fingerprint, _pack(module, cell, w, addresses, threads))
         kept_weights[id(w.W)] = kept
     return kept.packed
+
+
+def _check(cell: Cell, w: Weights) -> None:
+    """Raises where a weight is not what the others say: kernels are given bare addresses."""
+    (rows, I), P, G = w.W.shape, w.U.shape[1], cell.G
+    H, K = rows // G, sum(gate.peephole is not None for gate in cell.gates)
+    expected = {
+        "W": (G * H, I),
+        "U": (G * H, P),
+        "b_x": (G * H,) if w.b_x is not None else None,
+        "b_h": (G * H,) if w.b_h is not None else None,
+        "V": (P, H) if w.V is not None or P != H else None,
+        "p": (K, H) if K else None,
+    }
+    for name, shape in expected.items():
+        tensor = getattr(w, name)
+        found = None if tensor is None else tuple(tensor.shape)
+        if found != shape:
+            raise InputError(f"{name}: expected {shape}, got {found}")
+        if tensor is not None and (tensor.dtype != w.W.dtype or not tensor.is_cpu):
+            raise InputError(
+                f"{name}: expected {w.W.dtype} on the CPU, got {tensor.dtype} on {tensor.device}"
+            )
 
 
 def _pack(module: Any, cell: Cell, w: Weights, addresses: list[int], threads: int) -> Any:

@@ -6,7 +6,7 @@ lengths; engines know packed tokens only. A `Layout` remembers which it was.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -119,12 +119,18 @@ def read_padded(
         T, B = input.shape[1::-1] if batch_first else input.shape[:2]
     if T == 0:
         raise InputError("input: expected a sequence length larger than 0, got 0")
-    layout = Layout(Packing.dense(T, B), batch_first=batch_first, batched=batched, T=T)
+    layout = _dense(T, B, batch_first, batched)
     if lengths is not None:
         checked = _check_lengths(lengths, T, B)
         if not bool((checked == T).all()):
             layout = _ragged(checked, T, batch_first, input.device)
     return layout, layout.tokens(input)
+
+
+@lru_cache(maxsize=256)
+def _dense(T: int, B: int, batch_first: bool, batched: bool) -> Layout:
+    """Kept, as most calls have the shape of the one before."""
+    return Layout(Packing.dense(T, B), batch_first=batch_first, batched=batched, T=T)
 
 
 def _ragged(lengths: Tensor, T: int, batch_first: bool, device: torch.device) -> Layout:

@@ -110,16 +110,19 @@ class Recurrent(nn.Module):
     def weights(self, layer: int = 0, reverse: bool = False) -> Weights:
         """The weights of one layer in one direction, under the letters of the equations."""
         suffix = "_reverse" if reverse else ""
+        own = self._parameters
 
         def get(name: str) -> Tensor | None:
-            return getattr(self, f"{name}_l{layer}{suffix}", None)
+            name = f"{name}_l{layer}{suffix}"
+            # a parametrization puts something else in a parameter's place
+            return own[name] if name in own else getattr(self, name)
 
         return Weights(
-            W=getattr(self, f"weight_ih_l{layer}{suffix}"),
-            U=getattr(self, f"weight_hh_l{layer}{suffix}"),
-            b_x=get("bias_ih"),
-            b_h=get("bias_hh"),
-            V=get("weight_hr"),
+            W=get("weight_ih"),  # type: ignore[arg-type]
+            U=get("weight_hh"),  # type: ignore[arg-type]
+            b_x=get("bias_ih") if self.bias else None,
+            b_h=get("bias_hh") if self.bias else None,
+            V=get("weight_hr") if self.proj_size else None,
         )
 
     def reset_parameters(self) -> None:
