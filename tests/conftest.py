@@ -21,3 +21,16 @@ torch.set_num_threads(1)
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def without_openvino(monkeypatch) -> None:
+    """Leaves OpenVINO out: where it has run, a later Ctrl-C, which other tests send, ends the
+    process as long as Python's fault handler is on. tests/bench/test_onnx_model.py runs it apart.
+    """
+    from glasscell.bench import runtimes
+
+    installed = runtimes.Runtime.is_installed.fget
+    assert installed is not None
+    others = property(lambda runtime: runtime.package != "openvino" and installed(runtime))
+    monkeypatch.setattr(runtimes.Runtime, "is_installed", others)

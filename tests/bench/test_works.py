@@ -8,6 +8,8 @@ from glasscell.errors import UserError
 TINY = Scale(budget=0.0, rounds=1, T=6, few=True, divide=16)
 LONG = ("importing", "language", "compile")  # fresh processes, training runs, a compiler
 
+pytestmark = pytest.mark.usefixtures("without_openvino")
+
 
 def run(work):
     told = []

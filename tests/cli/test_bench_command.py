@@ -8,6 +8,8 @@ from tests.cli.test_bad_input import assert_one_sentence
 
 from glasscell.bench import GROUPS, Scale, machine
 
+pytestmark = pytest.mark.usefixtures("without_openvino")
+
 
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch):

@@ -66,7 +66,8 @@ GLASSCELL_INLINE Vec<R> sigmoid(Vec<R> x) {
   Vec<R> t = greatest(splat(E::least_exponent), least(splat(E::greatest_exponent), -x));
   Vec<R> power, rest;
   split_exponential<R>(t, power, rest);
-  return splat(R(1)) / (splat(R(1)) + fma(power, rest, power));
+  Vec<R> y = splat(R(1)) / (splat(R(1)) + fma(power, rest, power));
+  return x < splat(-E::greatest_exponent) ? Vec<R>{} : y;  // below the least normal number
 }
 
 template <class R>

@@ -119,7 +119,9 @@ def read_padded(
         T, B = input.shape[1::-1] if batch_first else input.shape[:2]
     if T == 0:
         raise InputError("input: expected a sequence length larger than 0, got 0")
-    layout = _dense(T, B, batch_first, batched)
+    # a compiler does not see through the cache, and does not need it
+    dense = _dense.__wrapped__ if torch.compiler.is_compiling() else _dense
+    layout = dense(T, B, batch_first, batched)
     if lengths is not None:
         checked = _check_lengths(lengths, T, B)
         if not bool((checked == T).all()):
