@@ -16,6 +16,12 @@ INCLUDE  = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path(
 GLASSCELL_NATIVE ?= $(shell $(COMPILER) -fsyntax-only -x c++ -I'$(INCLUDE)' -include Python.h \
   /dev/null >/dev/null 2>&1 && echo 1 || echo 0)
 
+# A program of the kernels without Python: in which folder, with which sanitizers and variants.
+COMMA := ,
+SANITIZED = $(BIN)/cmake -S . -B build/$(1) -G Ninja -DGLASSCELL_SANITIZE=$(2) \
+  -DGLASSCELL_VARIANTS=$(3) -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) && \
+  $(BIN)/cmake --build build/$(1)
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow lint format bench sanitize clean
 
@@ -59,11 +65,11 @@ format: $(READY)  ## rewrite the sources in the project's style
 bench: $(READY)  ## peers side by side, in one run
 	$(BIN)/glasscell bench
 
-sanitize: $(VENV)/.packages  ## the kernels under AddressSanitizer and UBSan, without Python
-	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DGLASSCELL_SANITIZE=ON \
-	  -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja)
-	$(BIN)/cmake --build build/sanitize
+sanitize: $(VENV)/.packages  ## the kernels under AddressSanitizer, UBSan and ThreadSanitizer
+	$(call SANITIZED,sanitize,address$(COMMA)undefined,$(or $(GLASSCELL_VARIANTS),all))
 	build/sanitize/exercise
+	$(call SANITIZED,sanitize-threads,thread,avx2)
+	build/sanitize-threads/exercise threads
 
 clean:  ## remove what the other commands made
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis

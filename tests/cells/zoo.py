@@ -23,13 +23,15 @@ class Subject:
     bias: bool = True
     projection: bool = False
 
-    def weights(self, I: int, H: int, dtype: torch.dtype = torch.float64) -> Weights:
+    def weights(
+        self, I: int, H: int, dtype: torch.dtype = torch.float64, P: int | None = None
+    ) -> Weights:
         """Random leaf weights, at the scale layers draw theirs from."""
-        P, rows = self.P(H), self.cell.G * H
+        P, rows = P or self.P(H), self.cell.G * H
         K = sum(gate.peephole is not None for gate in self.cell.gates)
 
         def draw(*shape: int) -> Tensor:
-            bound = H**-0.5
+            bound = max(H, P) ** -0.5
             return torch.empty(shape, dtype=dtype).uniform_(-bound, bound).requires_grad_()
 
         return Weights(

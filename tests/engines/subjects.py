@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import pytest
 import torch
 from tests.cells.zoo import SUBJECTS
 
@@ -32,5 +33,6 @@ ENGINES = (
     EngineUnderTest("torch", PLAIN),
 )
 NAMES = tuple(engine.name for engine in ENGINES)
+NEEDS_KERNELS = pytest.mark.skipif(not kernels(), reason="the kernels were not compiled")
 
 DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)

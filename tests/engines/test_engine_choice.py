@@ -7,7 +7,7 @@ import torch
 from tests.cells.zoo import SUBJECTS
 from tests.engines import subjects
 from torch.autograd import forward_ad
-from torch.func import vmap
+from torch.func import grad, jacfwd, jacrev, jvp, vmap
 
 import glasscell
 from glasscell import GRU, LSTM, RNN, EngineError, explain_engine, ops
@@ -119,11 +119,21 @@ def test_an_engine_error_is_a_runtime_error():
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
-def test_a_layer_whose_engine_cannot_run_says_so_instead_of_changing_it():
-    layer = LSTM(3, 4, engine="torch")
+@pytest.mark.parametrize("engine", [name for name in subjects.NAMES if name != "reference"])
+def test_a_layer_whose_engine_cannot_run_says_so_instead_of_changing_it(engine):
+    layer = LSTM(3, 4, engine=engine)
+    run = lambda x: layer(x)[0]  # noqa: E731
     x = torch.randn(2, 5, 1, 3)
-    with pytest.raises(EngineError, match=r"torch\.func transform"):
-        vmap(lambda x: layer(x)[0])(x)
+    transformed = (
+        lambda: vmap(run)(x),
+        lambda: jacrev(run)(x[0]),
+        lambda: jacfwd(run)(x[0]),
+        lambda: grad(lambda x: run(x).sum())(x[0]),
+        lambda: jvp(run, (x[0],), (x[1],)),
+    )
+    for compute in transformed:
+        with pytest.raises(EngineError, match=rf'engine="{engine}" .*torch\.func transform'):
+            compute()
     with forward_ad.dual_level(), pytest.raises(EngineError, match="forward-mode"):
         layer(forward_ad.make_dual(x[0], x[1]))
     assert layer(x[0])[0].shape == (5, 1, 4)

@@ -57,41 +57,6 @@ def test_the_boundary_and_the_unrolled_steps_agree(name, lengths, reverse):
         assert_close(a, b, kind="gradient")
 
 
-def recorded(name: str, packing: Packing, reverse: bool):
-    """The engine as a function of the tensors that are there, for gradcheck."""
-    subject = SUBJECTS[name]
-
-    def run(*tensors):
-        given = iter(tensors)
-        x, h_0 = next(given), next(given)
-        c_0 = next(given) if subject.cell.has_cell_state else None
-        template = subject.weights(1, 2)
-        w = Weights(*(None if t is None else next(given) for t in template))  # type: ignore[arg-type]
-        call = Call(subject.cell, w, x, packing, h_0, c_0, reverse, record=True)
-        r = ReferenceEngine().run(call)
-        return tuple(t for t in (r.h, r.c, r.gates, r.pre, r.h_n, r.c_n) if t is not None)
-
-    return run
-
-
-@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
-@pytest.mark.parametrize("name", SUBJECTS)
-def test_gradcheck(name, reverse):
-    lengths = LENGTHS["ragged"]
-    tensors = [t for t in inputs(name, lengths) if t is not None]
-    run = recorded(name, packing_of(lengths), reverse)
-    assert torch.autograd.gradcheck(run, tensors, fast_mode=True)
-
-
-@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
-@pytest.mark.parametrize("name", SUBJECTS)
-def test_gradgradcheck(name, reverse):
-    lengths = LENGTHS["ragged"]
-    tensors = [t for t in inputs(name, lengths) if t is not None]
-    run = recorded(name, packing_of(lengths), reverse)
-    assert torch.autograd.gradgradcheck(run, tensors, fast_mode=True)
-
-
 def test_a_second_derivative_follows_a_path_between_the_inputs_once():
     """h_0 made from x: the path from one to the other belongs to the caller's graph."""
     name, lengths = "lstm", [2, 2]

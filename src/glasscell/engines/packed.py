@@ -34,6 +34,11 @@ def contiguous(tensor: Tensor | None) -> Tensor | None:
     return tensor if tensor is None or tensor.is_contiguous() else tensor.detach().contiguous()
 
 
+def version(tensor: Tensor) -> int:
+    """How often the tensor was written to, as far as autograd knows; inference tensors don't say."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
 class Kept(NamedTuple):
     """Weights in the kernels' layout, and what tells whether they are still those weights."""
 
@@ -61,7 +66,9 @@ def packed(cell: Cell, w: Weights) -> Any:
             addresses.append(0)
             sizes.append(0)
             continue
-        key += (tensor.data_ptr(), tensor._version, tensor.shape)
+        if not tensor.is_cpu:
+            _check(cell, w)  # raises: its address is none of ours
+        key += (tensor.data_ptr(), version(tensor), tensor.shape)
         if not tensor.is_contiguous():
             tensor = tensor.detach().contiguous()
             whole.append(tensor)  # alive until the kernels have read it

@@ -92,6 +92,8 @@ class ForwardRun {
       const int64_t low = std::min(at.step(from), at.step(to - 1));
       const int64_t high = std::max(at.step(from), at.step(to - 1));
       const int64_t origin = at.first[low];
+      // In a ragged batch a row of the chunk is another sequence's in the next one.
+      if (f.sequences.batch_sizes && grid.by_sequence > 1) meeting.all(thread);
       if (!x_in_place) {
         // Each group copies its own rows; its threads share the work.
         for (int64_t t = low; t <= high; ++t) copy_tokens(t, origin, rows, thread % grid.by_unit, grid.by_unit);

@@ -4,11 +4,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 #include <utility>
 
 #if defined(__linux__)
 #include <sys/mman.h>
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #endif
 
 namespace glasscell {
@@ -70,6 +74,7 @@ class Scratch {
  public:
   template <class E>
   void ask(E*& part, size_t count) {
+    counts_[asked_] = count * sizeof(E);
     requests_[asked_++] = {reinterpret_cast<void**>(&part), total_};
     total_ += (count * sizeof(E) + cache_line - 1) / cache_line * cache_line + cache_line;
   }
@@ -77,8 +82,16 @@ class Scratch {
     if (total_ > kept().bytes()) kept() = Block(total_ + total_ / 4);
     char* base = kept().as<char>();
     for (int k = 0; k < asked_; ++k) *requests_[k].first = base + requests_[k].second;
+#if defined(__SANITIZE_ADDRESS__)
+    ASAN_POISON_MEMORY_REGION(base, kept().bytes());
+    for (int k = 0; k < asked_; ++k) ASAN_UNPOISON_MEMORY_REGION(base + requests_[k].second, counts_[k]);
+    for (int k = 0; k < asked_; ++k) memset(base + requests_[k].second, 0xff, counts_[k]);
+#endif
   }
   ~Scratch() {
+#if defined(__SANITIZE_ADDRESS__)
+    ASAN_UNPOISON_MEMORY_REGION(kept().as<char>(), kept().bytes());
+#endif
     constexpr size_t bound = size_t(64) << 20;
     if (kept().bytes() > bound) kept() = Block();
   }
@@ -89,6 +102,7 @@ class Scratch {
     return block;
   }
   std::pair<void**, size_t> requests_[32];
+  size_t counts_[32];
   int asked_ = 0;
   size_t total_ = 0;
 };

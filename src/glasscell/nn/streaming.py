@@ -10,6 +10,7 @@ from torch import Tensor
 
 from glasscell import ops
 from glasscell.engines import Call, Packing, stepper
+from glasscell.engines.packed import version
 from glasscell.errors import InputError
 from glasscell.files import write_file
 from glasscell.nn import arguments
@@ -22,7 +23,8 @@ class Stream:
     """A layer and the state it is in. Made by `glasscell.stream`.
 
     Attributes:
-        layer: whose weights are used, as they are at each step; no dropout, no gradients.
+        layer: whose weights are used, without dropout and gradients. A change of them that
+            autograd counts (an optimizer's step, `load_state_dict`) holds from the next step on.
         steps: how many steps have been taken.
     """
 
@@ -56,7 +58,7 @@ class Stream:
             arguments.check_step(layer, x)
         with torch.no_grad():
             versions = [
-                weight._version for weight in layer._parameters.values() if weight is not None
+                version(weight) for weight in layer._parameters.values() if weight is not None
             ]
             if self._take_step is None or versions != self._versions:
                 self._versions = versions

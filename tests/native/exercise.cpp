@@ -1,0 +1,163 @@
+// Runs every kernel on memory that is exactly as large as it must be, for a sanitizer to watch, and
+// checks what needs no other program to check: that results are finite, alike from every
+// instruction set, and the same bits from any number of threads and for any wishes.
+//
+//     exercise            every instruction set, cell, dtype and shape
+//     exercise threads    only runs on several threads, for ThreadSanitizer
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+
+#include "one_run.h"
+
+using namespace glasscell;
+
+namespace {
+
+const Subject subjects[] = {
+    {"lstm", Kind::lstm, 0, true, false, {-1, -1, -1, -1}},
+    {"lstm with a forget peephole", Kind::lstm, 0, false, false, {-1, 0, -1, -1}},
+    {"lstm with peepholes and a projection", Kind::lstm, 0, true, true, {0, 1, -1, 2}},
+    {"gru", Kind::gru, 0, true, false, {-1, -1, -1, -1}},
+    {"rnn with tanh", Kind::rnn, 1, true, false, {-1, -1, -1, -1}},
+    {"rnn with relu", Kind::rnn, 2, false, false, {-1, -1, -1, -1}},
+};
+constexpr Dtype dtypes[] = {Dtype::float32, Dtype::float64, Dtype::bfloat16};
+const int shapes[][3] = {{1, 1, 1}, {3, 16, 5}, {16, 17, 3}, {17, 65, 16}, {65, 3, 17}, {64, 64, 32}, {5, 130, 65}};
+const std::vector<int64_t> dense[] = {{1}, {5, 5, 5}}, ragged[] = {{3, 1, 1, 1}, {17, 13, 9, 4, 2}};
+constexpr double tolerances[] = {2e-5, 1e-12, 6e-2};  // by dtype
+
+long runs = 0;
+
+[[noreturn]] void fail(const Kernels& kernels, const Case& c, const std::string& what, double by = 0) {
+  std::fprintf(stderr, "%s, %s, dtype %d, I %d H %d P %d, %zu steps of at most %d, %s%s%s: %s %g\n", kernels.name,
+               c.subject->name, int(c.dtype), c.I, c.H, c.P, c.sizes.size(), int(c.sizes[0]),
+               c.dense ? "dense" : "ragged", c.reverse ? ", reverse" : "", c.odd ? ", odd addresses" : "",
+               what.c_str(), by);
+  std::exit(1);
+}
+
+Results checked(const Kernels& kernels, const Case& c, const Wishes& wishes = {}, int threads = 1) {
+  ++runs;
+  Results results = run(kernels, c, wishes, threads);
+  for (const auto& [name, numbers] : results)
+    if (!numbers.finite()) fail(kernels, c, name + " is not finite");
+  return results;
+}
+
+// What both have is the same.
+void compare(const Kernels& kernels, const Case& c, const Results& found, const Results& expected, const char* when) {
+  for (const auto& [name, numbers] : found)
+    if (auto other = expected.find(name); other != expected.end() && !numbers.same_bits(other->second))
+      fail(kernels, c, name + " differs " + when, numbers.distance(other->second));
+}
+
+template <class Body>
+void for_cases(const Body& body) {
+  for (const Subject& subject : subjects)
+    for (Dtype dtype : dtypes)
+      for (const auto& [I, H, P] : shapes)
+        for (bool reverse : {false, true}) {
+          for (const auto& sizes : dense) body(Case{&subject, dtype, I, H, P, sizes, true, reverse, reverse});
+          for (const auto& sizes : ragged) body(Case{&subject, dtype, I, H, P, sizes, false, reverse, !reverse});
+        }
+}
+
+// An instruction set against the plainest one, which comes last.
+void compare_variants(const Case& c) {
+  const auto& all = supported_kernels();
+  const Results expected = checked(*all.back(), c);
+  const bool jumps = c.subject->squash == 2 && c.dtype == Dtype::bfloat16;  // where rounding moves relu past 0
+  for (const Kernels* kernels : all) {
+    const Results found = checked(*kernels, c);
+    for (const auto& [name, numbers] : found) {
+      const double by = numbers.distance(expected.at(name));
+      if (by > tolerances[int(c.dtype)] && !(jumps && name.find('d') != std::string::npos))
+        fail(*kernels, c, name + " is not the plain kernels'", by);
+    }
+  }
+}
+
+// Whatever else is asked for, a result stays the same.
+void compare_wishes(const Case& c) {
+  for (const Kernels* kernels : supported_kernels()) {
+    const Results everything = checked(*kernels, c);
+    compare(*kernels, c, checked(*kernels, c, {.record = false}), everything, "without a record");
+    for (int bit = 0; bit < 9; ++bit)
+      compare(*kernels, c, checked(*kernels, c, {.gradients = 1u << bit, .of_steps = false}), everything,
+              "where few gradients are wanted");
+    checked(*kernels, c, {.states = false, .gates = false, .of_steps = false});
+    Case moved = c;
+    moved.odd = !c.odd;
+    compare(*kernels, c, checked(*kernels, moved), everything, "at another address");
+  }
+}
+
+// A large enough batch is cut by sequences, a large enough layer by units.
+void compare_threads() {
+  std::vector<int64_t> many(6, 24), falling, few(5, 2);
+  for (int64_t size = 40; size > 0; size -= 3) falling.push_back(size);
+  for (const Subject& subject : subjects)
+    for (Dtype dtype : dtypes)
+      for (bool reverse : {false, true})
+        for (const Case& c : {Case{&subject, dtype, 17, 66, 33, many, true, reverse, false},
+                              Case{&subject, dtype, 17, 66, 33, falling, false, reverse, true},
+                              Case{&subject, dtype, 9, 260, 130, few, true, reverse, false}}) {
+          const Kernels& kernels = *supported_kernels().front();
+          const Results alone = checked(kernels, c);
+          for (int threads : {2, 3, 5}) compare(kernels, c, checked(kernels, c, {}, threads), alone, "on several threads");
+        }
+}
+
+// A step of a stream reads its states and writes them to the same place.
+void compare_steps_in_place() {
+  for (const Kernels* kernels : supported_kernels())
+    for (const Subject& subject : subjects)
+      for (Dtype dtype : dtypes)
+        for (int64_t B : {1, 24}) {
+          const Case c{&subject, dtype, 17, 130, 65, {B}, true, false, false};
+          const Results expected = checked(*kernels, c);
+          for (int threads : {1, 3})
+            compare(*kernels, c, checked(*kernels, c, {.in_place = true}, threads), expected, "in place");
+        }
+}
+
+// Every byte counts, and none outside.
+void fingerprints() {
+  for (const Kernels* kernels : supported_kernels())
+    for (size_t bytes : {0, 1, 3, 64, 255, 256, 257, 300, 700000}) {
+      Numbers numbers(Dtype::float64, (bytes + 7) / 8);
+      char* first = static_cast<char*>(numbers.data()) + (numbers.bytes() - bytes);
+      const Bytes tensors[] = {{nullptr, 0}, {first, bytes}};
+      const uint64_t print = kernels->fingerprint(tensors, 2, 1);
+      bool right = print == kernels->fingerprint(tensors, 2, 3);
+      for (size_t k = 0; k < bytes; k += bytes > 1000 ? 9973 : 1) {
+        first[k] ^= 1;
+        right &= print != kernels->fingerprint(tensors, 2, 1);
+        first[k] ^= 1;
+      }
+      if (!right) {
+        std::fprintf(stderr, "%s: the fingerprint of %zu bytes is wrong\n", kernels->name, bytes);
+        std::exit(1);
+      }
+    }
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const auto start = std::chrono::steady_clock::now();
+  const bool only_threads = count > 1 && !std::strcmp(arguments[1], "threads");
+  if (!only_threads) {
+    fingerprints();
+    for_cases(compare_variants);
+    for_cases([](const Case& c) {
+      if (c.H == 17 || c.H == 64) compare_wishes(c);
+    });
+  }
+  compare_steps_in_place();
+  compare_threads();
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  for (const Kernels* kernels : supported_kernels()) std::printf("%s ", kernels->name);
+  std::printf("\n%ld runs in %.0f s: nothing found\n", runs, seconds.count());
+}
