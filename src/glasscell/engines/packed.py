@@ -35,7 +35,7 @@ def contiguous(tensor: Tensor | None) -> Tensor | None:
 
 
 def version(tensor: Tensor) -> int:
-    """How often the tensor was written to, as far as autograd knows; inference tensors don't say."""
+    """How often it was written to, as far as autograd knows; inference tensors don't say."""
     return 0 if tensor.is_inference() else tensor._version
 
 

@@ -1,5 +1,6 @@
 """One step at a time: a recurrent layer over a sequence that has not ended yet."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ class Stream:
         self._h: Tensor | None = None  # (L, B, P)
         self._c: Tensor | None = None  # (L, B, H)
         self._take_step: Any = None  # the engine's own way, for these weights and this batch
-        self._versions: list[int] = []
+        self._weights: Sequence[Tensor] = ()  # those that it was made for, and in which version
+        self._versions: list[tuple[int, int]] = []
 
     def step(self, x: Tensor) -> Tensor:
         """Takes one step.
@@ -48,6 +50,8 @@ class Stream:
         Raises:
             InputError: a shape, dtype or device that does not fit.
         """
+        if not isinstance(x, Tensor):
+            arguments.check_step(self.layer, x)
         if x.dim() == 1:
             return self.step(x.unsqueeze(0)).squeeze(0)
         if self._h is None or x.shape[0] != self._h.shape[1]:
@@ -57,11 +61,10 @@ class Stream:
         if x.shape[1] != layer.input_size or x.dtype != h.dtype or x.device != h.device:
             arguments.check_step(layer, x)
         with torch.no_grad():
-            versions = [
-                version(weight) for weight in layer._parameters.values() if weight is not None
-            ]
+            weights = [weight for weight in layer._parameters.values() if weight is not None]
+            versions = [(id(weight), version(weight)) for weight in weights]
             if self._take_step is None or versions != self._versions:
-                self._versions = versions
+                self._weights, self._versions = weights, versions
                 calls = [self._call(k, x) for k in range(layer.num_layers)]
                 self._take_step = stepper(calls, layer.engine) or self._step_through_engines
             y = self._take_step(x)
@@ -192,7 +195,8 @@ def stream(layer: Recurrent) -> Stream:
     """A layer one step at a time, its state carried from step to step.
 
     For sequences that come as they happen: a sensor, a keyboard, a model that reads what it has
-    just written. The numbers are those of the layer over the whole sequence.
+    just written. The numbers are those of the layer over the whole sequence; in half precision the
+    state is rounded between steps, where a layer need not.
 
     Args:
         layer: a `glasscell.LSTM`, `GRU` or `RNN` in one direction, with any number of layers.
