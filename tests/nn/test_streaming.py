@@ -90,7 +90,7 @@ def test_steps_that_are_not_contiguous(how):
         "sliced": torch.randn(B, 2 * I)[:, ::2],
         "expanded": torch.randn(1, I).expand(B, I),
     }[how]
-    assert_same_bits(stream(layer).step(x), stream(layer).step(x.contiguous()))
+    assert_close(stream(layer).step(x), stream(layer).step(x.contiguous()))
 
 
 @pytest.mark.parametrize("engine", ["auto", "reference"])
