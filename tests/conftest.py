@@ -17,6 +17,9 @@ settings.load_profile("glasscell")
 # processes keep the cores busy that waiting makes the suite seven times slower.
 torch.set_num_threads(1)
 
+# For what modules draw when they are imported: PyTorch begins with a seed of its own choice.
+torch.manual_seed(0)
+
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:

@@ -5,7 +5,7 @@ Arguments have been checked by the layer that made the call; here they are only 
 
 from torch import Tensor
 
-from glasscell.engines import Call, Record, choose
+from glasscell.engines import Call, Record, choose, choose_for_one_step
 
 
 def run(call: Call, engine: str = "auto") -> Record:
@@ -26,7 +26,7 @@ def step(call: Call, engine: str = "auto") -> tuple[Tensor, Tensor | None]:
     """
     _assert_whole(call)
     assert call.packing.T == 1
-    return choose(call, engine).step(call)
+    return choose_for_one_step(call, engine).step(call)
 
 
 def _assert_whole(call: Call) -> None:

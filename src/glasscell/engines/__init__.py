@@ -3,7 +3,7 @@
 from glasscell.engines.call import Call, Engine, Record
 from glasscell.engines.packing import Packing
 from glasscell.engines.replay import can_replay, replay
-from glasscell.engines.table import ENGINES, Choice, choose, explain, stepper
+from glasscell.engines.table import ENGINES, Choice, choose, choose_for_one_step, explain, stepper
 
 __all__ = [
     "ENGINES",
@@ -14,6 +14,7 @@ __all__ = [
     "Record",
     "can_replay",
     "choose",
+    "choose_for_one_step",
     "explain",
     "replay",
     "stepper",

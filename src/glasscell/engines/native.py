@@ -32,8 +32,6 @@ class NativeEngine:
         return _refuses_cell(call.cell) or _refuses_dtype(dtype_of_run(call))
 
     def hesitates(self, call: Call) -> str | None:
-        if call.packing.T == 1:
-            return "a single step is over before its weights are found again"
         return None
 
     def run(self, call: Call) -> Record:

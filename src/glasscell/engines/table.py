@@ -71,6 +71,16 @@ def choose(call: Call, asked_for: str = "auto") -> Engine:
     return engine
 
 
+def choose_for_one_step(call: Call, asked_for: str = "auto") -> Engine:
+    """The same for a one-step module, whose whole work is about what finding packed weights takes:
+    "auto" takes PyTorch's operation where there is one.
+    """
+    torch_engine = ENGINES["torch"]
+    if asked_for == "auto" and torch_engine.refuses(call) is None:
+        return torch_engine
+    return choose(call, asked_for)
+
+
 def explain(call: Call, asked_for: str = "auto") -> Choice:
     """The same choice with the reasons, and without raising."""
     refusals = {name: engine.refuses(call) for name, engine in ENGINES.items()}
