@@ -3,8 +3,6 @@
 Layers check their callers' arguments; this is what stands behind them.
 """
 
-from dataclasses import replace
-
 import pytest
 import torch
 from tests.cells.zoo import SUBJECTS
@@ -77,7 +75,7 @@ def test_more_tokens_or_sequences_than_there_are():
     call = call_of("lstm", leaves("lstm", [3, 2], 3, 4), [3, 2])
     for sizes in ((2, 2, 2), (3, 2), (2, 2), (1,) * 5, (5,)):
         with pytest.raises(ValueError):
-            ENGINES["native"].run(replace(call, packing=Packing(sizes)))
+            ENGINES["native"].run(call._replace(packing=Packing(sizes)))
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
@@ -90,7 +88,7 @@ def test_no_inputs_and_no_sequences_at_all(name):
 
     x, h_0, c_0, *weights = leaves(name, [1], 3, 4)
     none = [None if t is None else t.detach()[:0].requires_grad_() for t in (x, h_0, c_0)]
-    call = replace(call_of(name, [*none, *weights], []), packing=Packing((0, 0)))
+    call = call_of(name, [*none, *weights], [])._replace(packing=Packing((0, 0)))
     record = ops.run(call, "native")
     assert record.h.shape[0] == record.h_n.shape[0] == 0
     (dW,) = torch.autograd.grad(record.h.sum(), weights[0])

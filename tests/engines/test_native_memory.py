@@ -72,7 +72,7 @@ def results(name: str, tensors: Leaves, lengths: list[int], reverse: bool) -> di
     generator = torch.Generator().manual_seed(1)
     ds = loss_on(record, ("h", "c", "gates", "pre"), generator)
     ds = {target: amid_nan(d) for target, d in ds.items()}
-    values = {k: v.detach() for k, v in vars(record).items() if v is not None}
+    values = {k: v.detach() for k, v in record._asdict().items() if v is not None}
     return {**values, **{f"d{k}": v for k, v in gradients(record, ds, tensors).items()}}
 
 

@@ -139,8 +139,8 @@ def test_cells_that_share_their_weights_get_their_own():
     doubles = call_of("rnn-tanh", exact(tensors), [4, 2])
     for squash in (TANH, RELU, TANH):
         cell = RNNCell(replace(SUBJECTS["rnn-tanh"].cell.gates[0], squash=squash))
-        found = ops.run(replace(call, cell=cell), "native").h
-        assert_close(found, ops.run(replace(doubles, cell=cell), "reference").h, dtype=found.dtype)
+        found = ops.run(call._replace(cell=cell), "native").h
+        assert_close(found, ops.run(doubles._replace(cell=cell), "reference").h, dtype=found.dtype)
 
 
 def test_the_same_numbers_in_another_shape_are_another_weight():

@@ -117,7 +117,7 @@ def test_values_and_gradients(name, engine, form, reverse):
     subject = SUBJECTS[name]
     given = example(subject, form, engine=engine, reverse=reverse, record=True)
     found, wanted = given.run(), expected(subject, given)
-    outputs = [(n, v, getattr(wanted, n)) for n, v in vars(found).items() if v is not None]
+    outputs = [(n, v, getattr(wanted, n)) for n, v in found._asdict().items() if v is not None]
     assert len(outputs) == (6 if subject.cell.has_cell_state else 4)
     for key, mine, theirs in outputs:
         assert_close(mine, theirs, key)
@@ -255,6 +255,6 @@ def test_gradcheck(form, engine):
     def run(*tensors):
         x, h_0, c_0, *weights = tensors
         made = replace(given, x=x, h_0=h_0, c_0=c_0, weights=Weights(*weights))
-        return [v for v in vars(made.run()).values() if v is not None]
+        return [v for v in made.run() if v is not None]
 
     assert torch.autograd.gradcheck(run, given.tensors, fast_mode=True)

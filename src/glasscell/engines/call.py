@@ -1,7 +1,6 @@
 """The engine contract: what an engine is given, and what it gives back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, TypeGuard
 
 import torch
@@ -11,8 +10,7 @@ from glasscell.cells import Cell, Weights
 from glasscell.engines.packing import Packing
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """One cell over one batch of sequences in one direction: a layer is one or two of these."""
 
     cell: Cell
@@ -31,7 +29,7 @@ class Call:
     def with_tensors(self, tensors: Sequence[Any]) -> "Call":
         """The same call on other tensors, given in the order of `tensors`."""
         x, h_0, c_0, *weights = tensors
-        return replace(self, x=x, h_0=h_0, c_0=c_0, weights=Weights(*weights))
+        return self._replace(x=x, h_0=h_0, c_0=c_0, weights=Weights(*weights))
 
     def to(self, dtype: torch.dtype) -> "Call":
         """The same call with every tensor in another precision."""
@@ -60,8 +58,7 @@ class StepGradients(NamedTuple):
     gates: Tensor  # (N, G, H)
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """What a run hands to its caller. Every tensor is connected to autograd.
 
     `h` and the last states are always there; the rest where the call asked to record, or where
@@ -69,7 +66,7 @@ class Record:
     """
 
     h: Tensor  # (N, P)
-    h_n: Tensor  # (B, P)
+    h_n: Tensor  # (B, P)  the last states have memory of their own
     c_n: Tensor | None = None  # (B, H)
     c: Tensor | None = None  # (N, H)
     gates: Tensor | None = None  # (N, G, H)
@@ -84,10 +81,10 @@ class Record:
         gates: Tensor | None,
         pre: Tensor | None,
     ) -> "Record":
-        """The record of every step, with the last states taken from it."""
+        """The record of every step, with the last states copied from it."""
         last = call.packing.last
-        c_n = None if c is None else last(c, call.reverse)
-        return cls(h=h, h_n=last(h, call.reverse), c_n=c_n, c=c, gates=gates, pre=pre)
+        c_n = None if c is None else last(c, call.reverse).clone()
+        return cls(h=h, h_n=last(h, call.reverse).clone(), c_n=c_n, c=c, gates=gates, pre=pre)
 
 
 class Engine(Protocol):

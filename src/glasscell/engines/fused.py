@@ -45,7 +45,7 @@ class TorchEngine:
         if not call.record:
             return Record(h=h, h_n=h_n, c_n=c_n)
         # The last states stay those of the operation: a record changes nothing.
-        return replace(replay(call, h), h_n=h_n, c_n=c_n)
+        return replay(call, h)._replace(h_n=h_n, c_n=c_n)
 
     def step(self, call: Call) -> tuple[Tensor, Tensor | None]:
         if call.weights.V is not None:  # the operation for one step knows no projection

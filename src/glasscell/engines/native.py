@@ -38,9 +38,8 @@ class NativeEngine:
         call = in_one_dtype(call)
         keep_all = call.record or needs_gradient(call)
         if not keep_all:
-            with torch.no_grad():
-                steps, h_n, c_n = forward(call, keep=False)
-            return Record(h=steps.h, h_n=h_n, c_n=c_n)
+            steps, h_n, c_n = forward(call, keep=False)
+            return Record(steps.h, h_n, c_n)
         steps = bounded(call, self.forward, self.backward)
         c = None if steps.c is None else steps.c.to(call.x.dtype)
         return Record.of(call, steps.h, c, steps.gates, steps.pre)
@@ -71,11 +70,12 @@ class NativeEngine:
 def _refuses_cell(cell: Cell) -> str | None:
     if type(cell) not in KINDS:
         return f"it has no kernel for a {cell.kind}"
-    squashes = [gate.squash for gate in cell.gates]
-    if isinstance(cell, LSTM):
-        squashes.append(cell.output_squash)
-    unknown = [squash.name for squash in squashes if squash not in SQUASHES]
-    return f"its kernels do not know the squash {unknown[0]}" if unknown else None
+    for gate in cell.gates:
+        if (squash := gate.squash) not in SQUASHES:
+            return f"its kernels do not know the squash {squash.name}"
+    if isinstance(cell, LSTM) and (squash := cell.output_squash) not in SQUASHES:
+        return f"its kernels do not know the squash {squash.name}"
+    return None
 
 
 def _refuses_dtype(dtype: torch.dtype) -> str | None:
@@ -97,33 +97,28 @@ def forward(call: Call, *, keep: bool) -> tuple[Steps, Tensor, Tensor | None]:
         keep: whether gates, cell states and what the backward needs are written down.
     """
     check_inputs(call)
-    x, h_0, c_0 = (contiguous(t) for t in (call.x, call.h_0, call.c_0))
-    assert x is not None
-    packing, cell = call.packing, call.cell
+    cell, w, x, packing, h_0, c_0, reverse, record = call
+    x, h_0, c_0 = contiguous(x), contiguous(h_0), contiguous(c_0)
     N, B, G = packing.N, packing.B, cell.G
-    P, H = call.weights.U.shape[1], call.weights.U.shape[0] // G
-    exact = torch.promote_types(x.dtype, torch.float32)
+    rows, P = w.U.shape
+    H = rows // G
 
     h = x.new_empty(N, P)
     h_n = x.new_empty(B, P)
     c_n = x.new_empty(B, H) if cell.has_cell_state else None
     c = gates = pre = q = None
     if keep:
+        exact = torch.promote_types(x.dtype, torch.float32)
         c = x.new_empty(N, H, dtype=exact) if cell.has_cell_state else None
         gates = x.new_empty(N, G, H)
         q = x.new_empty(N, H) if cell.kind == "gru" else None
-    if call.record:
+    if record:
         pre = x.new_empty(N, G, H)
     sizes = _sizes(call)
-    packed(call.cell, call.weights).forward(
-        packing.T,
-        B,
-        N,
-        address(sizes),
-        call.reverse,
-        [address(t) for t in (x, h_0, c_0)],
-        [address(t) for t in (h, c, gates, pre, q, h_n, c_n)],
-        torch.get_num_threads(),
+    inputs = [address(x), address(h_0), address(c_0)]
+    outputs = [address(tensor) for tensor in (h, c, gates, pre, q, h_n, c_n)]
+    packed(cell, w).forward(
+        packing.T, B, N, address(sizes), reverse, inputs, outputs, torch.get_num_threads()
     )
     return Steps(h=h, c=c, gates=gates, pre=pre, q=q), h_n, c_n
 
@@ -174,13 +169,13 @@ def check_inputs(call: Call) -> None:
 
     The weights are looked at when they are packed.
     """
-    x, h_0, c_0, w, packing = call.x, call.h_0, call.c_0, call.weights, call.packing
+    cell, w, x, packing, h_0, c_0, *_ = call
     rows, I = w.W.shape
     B, dtype = packing.B, w.W.dtype
     _check("x", x, (packing.N, I), dtype)
     _check("h_0", h_0, (B, w.U.shape[1]), dtype)
-    if call.cell.has_cell_state:
-        _check("c_0", c_0, (B, rows // call.cell.G), dtype)
+    if cell.has_cell_state:
+        _check("c_0", c_0, (B, rows // cell.G), dtype)
 
 
 def _check(name: str, tensor: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype) -> None:

@@ -3,7 +3,7 @@
 import weakref
 from functools import cache
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +15,8 @@ from glasscell.errors import InputError
 KINDS: dict[type[Cell], int] = {LSTM: 0, GRU: 1, RNN: 2}
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2}
 SQUASHES = {SIGMOID: 0, TANH: 1, RELU: 2}
+
+MaybeTensor = TypeVar("MaybeTensor", Tensor, Tensor | None)
 
 
 @cache
@@ -30,7 +32,7 @@ def address(tensor: Tensor | None) -> int:
     return 0 if tensor is None else tensor.data_ptr()
 
 
-def contiguous(tensor: Tensor | None) -> Tensor | None:
+def contiguous(tensor: MaybeTensor) -> MaybeTensor:
     return tensor if tensor is None or tensor.is_contiguous() else tensor.detach().contiguous()
 
 
@@ -43,7 +45,7 @@ class Kept(NamedTuple):
     """Weights in the kernels' layout, and what tells whether they are still those weights."""
 
     key: list  # the cell, and where each tensor lies in which version
-    fingerprint: int
+    addresses: list[int]  # of the weights, where they are watched
     packed: Any
 
 
@@ -52,7 +54,8 @@ kept_weights: dict[int, Kept] = {}
 
 
 def packed(cell: Cell, w: Weights) -> Any:
-    """The weights as the kernels read them; packed anew only where they have changed.
+    """The weights as the kernels read them; packed anew only where they have changed, or are not
+    contiguous.
 
     A change through autograd or an optimizer shows in the tensors' versions. One that does not,
     through `.data`, NumPy or another process, shows in the fingerprint of their bytes.
@@ -60,30 +63,22 @@ def packed(cell: Cell, w: Weights) -> Any:
     module = kernels()
     assert module is not None
     key: list = [cell, module.variant(), w.W.dtype]
-    addresses, sizes, whole = [], [], []
     for tensor in w:
-        if tensor is None:
-            addresses.append(0)
-            sizes.append(0)
-            continue
-        if not tensor.is_cpu:
-            _check(cell, w)  # raises: its address is none of ours
-        key += (tensor.data_ptr(), version(tensor), tensor.shape)
-        if not tensor.is_contiguous():
-            tensor = tensor.detach().contiguous()
-            whole.append(tensor)  # alive until the kernels have read it
-        addresses.append(tensor.data_ptr())
-        sizes.append(tensor.nbytes)
+        if tensor is not None:
+            key += (tensor.data_ptr(), version(tensor), tensor.shape, tensor.stride())
     threads = torch.get_num_threads()
-    fingerprint = module.fingerprint(addresses, sizes, threads)
     kept = kept_weights.get(id(w.W))
-    if kept is None:
-        weakref.finalize(w.W, kept_weights.pop, id(w.W), None)
-    if kept is None or kept.fingerprint != fingerprint or kept.key != key:
-        _check(cell, w)
-        kept = Kept(key, fingerprint, _pack(module, cell, w, addresses, threads))
-        kept_weights[id(w.W)] = kept
-    return kept.packed
+    if kept is not None and kept.key == key and kept.packed.holds(kept.addresses, threads):
+        return kept.packed
+    _check(cell, w)
+    whole = [contiguous(tensor) for tensor in w]  # alive until the kernels have read them
+    addresses = [address(tensor) for tensor in whole]
+    packed = _pack(module, cell, w, addresses, threads)
+    if all(a is b for a, b in zip(w, whole, strict=True)):  # copies are not worth keeping
+        if kept is None:
+            weakref.finalize(w.W, kept_weights.pop, id(w.W), None)
+        kept_weights[id(w.W)] = Kept(key, addresses, packed)
+    return packed
 
 
 def _check(cell: Cell, w: Weights) -> None:

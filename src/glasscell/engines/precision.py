@@ -8,8 +8,10 @@ from glasscell.engines.call import Call
 def dtype_of_run(call: Call) -> torch.dtype:
     """The dtype of the whole run, and so of its results."""
     device = call.x.device.type
-    enabled = torch.is_autocast_enabled(device)
-    return dtype_under(torch.get_autocast_dtype(device) if enabled else None, call)
+    if torch.is_autocast_enabled(device):
+        return dtype_under(torch.get_autocast_dtype(device), call)
+    x, w = call.x.dtype, call.weights.W.dtype
+    return x if x == w else torch.promote_types(x, w)
 
 
 def dtype_under(autocast: torch.dtype | None, call: Call) -> torch.dtype:
@@ -29,5 +31,7 @@ def dtype_under(autocast: torch.dtype | None, call: Call) -> torch.dtype:
 def in_one_dtype(call: Call) -> Call:
     """The same call with every tensor in the dtype of the run."""
     dtype = dtype_of_run(call)
-    tensors = (tensor for tensor in call.tensors() if tensor is not None)
-    return call if all(tensor.dtype == dtype for tensor in tensors) else call.to(dtype)
+    for tensor in call.tensors():
+        if tensor is not None and tensor.dtype != dtype:
+            return call.to(dtype)
+    return call

@@ -101,7 +101,7 @@ class GraphTape:
     record: Record
 
     def gradients(self, call: Call, d: Gradients, needed: Sequence[bool]) -> Gradients:
-        outputs = vars(self.record).values()
+        outputs = self.record
         reached = [
             (o, g) for o, g in zip(outputs, d, strict=True) if o is not None and g is not None
         ]

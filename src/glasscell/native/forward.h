@@ -200,26 +200,26 @@ class ForwardRun {
     const int64_t token = at.first[t] - origin;
     const Pack* first_panel = reinterpret_cast<const Pack*>(p.h.template as<Element>());
     const ptrdiff_t panel_stride = ptrdiff_t(h_panel) / width<Mode>;
-    for (int u = mine.first; u < mine.end; ++u) {
+    for (int done = 0, count; done < mine.size(); done += count) {
+      count = kind != Kind::gru && Operand<Pack>::slow && live.size() == 1 && done + 1 < mine.size() ? 2 : 1;
+      // To and fro: the panels read last are still in the core's cache.
+      const int u = k % 2 ? mine.end - done - count : mine.first + done;
       const Pack* panel = first_panel + u * panel_stride;
       if constexpr (kind == Kind::gru) {
         recurrent_gru(thread, u, before, stride, panel, K, token, live);
         gru(thread, u, k, t, token, live);
-        continue;
-      }
-      if (live.size() == 1 && u + 1 < mine.end) {
+      } else if (count == 2) {
         one_row<Pack, S>(before + live.first * stride, panel, panel_stride, K,
                          pre_at(u, token + live.first), most_tokens * S * L);
-        if constexpr (kind == Kind::lstm) lstm(u, k, t, token, live);
-        if constexpr (kind == Kind::rnn) rnn(u, k, t, token, live);
-        ++u;
       } else {
         for_tiles<S>(live.first, live.end, [&](int row, int rows) {
           tile<Pack, S, Along::row>(rows, before + row * stride, stride, panel, K, pre_at(u, token + row), S * L);
         });
       }
-      if constexpr (kind == Kind::lstm) lstm(u, k, t, token, live);
-      if constexpr (kind == Kind::rnn) rnn(u, k, t, token, live);
+      for (int v = u; v < u + count; ++v) {
+        if constexpr (kind == Kind::lstm) lstm(v, k, t, token, live);
+        if constexpr (kind == Kind::rnn) rnn(v, k, t, token, live);
+      }
     }
   }
 

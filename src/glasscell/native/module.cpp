@@ -5,6 +5,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <mutex>
@@ -60,7 +61,14 @@ class Packed {
     cell_.output_squash = output_squash;
     point(weights);
     nb::gil_scoped_release released;
+    fingerprint_ = fingerprint(weights, threads);
     kernels_.pack_forward(cell_, panels_, threads);
+  }
+
+  // Whether these are, byte for byte, the weights that were packed.
+  bool holds(std::array<Address, 6> weights, int threads) const {
+    nb::gil_scoped_release released;
+    return fingerprint(weights, threads) == fingerprint_;
   }
 
   void forward(int64_t T, int64_t B, int64_t N, Address batch_sizes, bool reverse,
@@ -118,6 +126,18 @@ class Packed {
   const char* variant() const { return kernels_.name; }
 
  private:
+  uint64_t fingerprint(const std::array<Address, 6>& weights, int threads) const {
+    const size_t rows = size_t(gates_of(cell_.kind)) * size_t(cell_.H), I = size_t(cell_.I);
+    const size_t P = size_t(cell_.P), H = size_t(cell_.H);
+    const size_t peepholes = size_t(*std::max_element(cell_.peephole, cell_.peephole + 4) + 1);
+    const size_t number = cell_.dtype == Dtype::float64 ? 8 : cell_.dtype == Dtype::float32 ? 4 : 2;
+    const size_t counts[6] = {rows * I, rows * P, rows, rows, P * H, peepholes * H};
+    Bytes tensors[6];
+    for (size_t k = 0; k < 6; ++k)
+      tensors[k] = {static_cast<const char*>(in(weights[k])), weights[k] ? counts[k] * number : 0};
+    return kernels_.fingerprint(tensors, 6, threads);
+  }
+
   void point(const std::array<Address, 6>& weights) {
     cell_.W = in(weights[0]), cell_.U = in(weights[1]), cell_.b_x = in(weights[2]);
     cell_.b_h = in(weights[3]), cell_.V = in(weights[4]), cell_.p = in(weights[5]);
@@ -126,6 +146,7 @@ class Packed {
   const Kernels& kernels_;
   CellWeights cell_{};
   Panels panels_{};
+  uint64_t fingerprint_ = 0;
   std::mutex packing_;
   bool packed_backward_ = false;
 };
@@ -171,13 +192,6 @@ void use_variant(const std::string& name) {
   throw std::invalid_argument("no kernels for \"" + name + "\" here");
 }
 
-uint64_t fingerprint(std::array<Address, 6> addresses, std::array<size_t, 6> bytes, int threads) {
-  Bytes tensors[6];
-  for (size_t k = 0; k < 6; ++k) tensors[k] = {static_cast<const char*>(in(addresses[k])), bytes[k]};
-  nb::gil_scoped_release released;
-  return kernels().fingerprint(tensors, 6, threads);
-}
-
 }  // namespace
 
 NB_MODULE(_kernels, m) {
@@ -185,10 +199,9 @@ NB_MODULE(_kernels, m) {
   m.def("variants", &variants, "Instruction sets with kernels that this processor runs, the fastest first.");
   m.def("variant", [] { return kernels().name; }, "The instruction set that new weights are packed for.");
   m.def("use_variant", &use_variant, nb::arg("name"), "Packs new weights for another instruction set.");
-  m.def("fingerprint", &fingerprint, nb::arg("addresses"), nb::arg("bytes"), nb::arg("threads"),
-        "A number that changes where any byte of these tensors does.");
   nb::class_<Packed>(m, "Packed", "One layer's weights in one direction, as the kernels read them.")
       .def(nb::init<int, int, int, int, int, Four, int, Four, std::array<Address, 6>, int>())
+      .def("holds", &Packed::holds)
       .def("forward", &Packed::forward)
       .def("backward", &Packed::backward)
       .def_prop_ro("variant", &Packed::variant);

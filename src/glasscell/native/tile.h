@@ -19,6 +19,7 @@ template <class E>
 struct Operand {
   using Real = E;
   static constexpr int width = 1;
+  static constexpr bool slow = false;  // whether a sum takes longer than one panel's others keep busy
   static GLASSCELL_INLINE Vec<E> splat_of(const E* a) { return splat(*a); }
   static GLASSCELL_INLINE Vec<E> weights(const E* panel) { return load(panel); }
   static GLASSCELL_INLINE Vec<E> step(Vec<E> a, Vec<E> w, Vec<E> acc) { return fma(a, w, acc); }
@@ -29,6 +30,7 @@ template <>
 struct Operand<bfloat16_pair> {
   using Real = float;
   static constexpr int width = 2;
+  static constexpr bool slow = true;
   static GLASSCELL_INLINE __m512bh splat_of(const bfloat16_pair* a) {
     return (__m512bh)_mm512_set1_epi32(int(a->bits));
   }
@@ -78,8 +80,8 @@ __attribute__((noinline)) void tile_of(const E* a, ptrdiff_t stride, const E* pa
     for (int s = 0; s < S; ++s) store(acc + m * acc_stride + s * L, sum[m][s]);
 }
 
-// One row against two neighbouring panels at once: enough independent sums to keep the
-// multipliers busy where there is a single sequence.
+// One row against two neighbouring panels at once: where there is a single sequence, and a product
+// takes its time, enough independent sums to keep the multipliers busy.
 template <class E, int S>
 inline void one_row(const E* a, const E* panel, ptrdiff_t panel_stride, ptrdiff_t K,
                     typename Operand<E>::Real* acc, ptrdiff_t acc_panel_stride) {

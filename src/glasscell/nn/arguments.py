@@ -65,6 +65,8 @@ def check_size(name: str, value: int, least: int = 1) -> None:
 
 def check_dtype_and_device(name: str, tensor: Tensor, weight: Tensor) -> None:
     """A tensor must have the weights' dtype (unless autocast converts it) and device."""
+    if tensor.dtype == weight.dtype and tensor.device == weight.device:
+        return
     if not tensor.is_floating_point():
         raise InputError(
             f"{name}: expected {weight.dtype}, as the weights, got {tensor.dtype}. "
@@ -87,13 +89,13 @@ def check_input(layer: "Recurrent", input: Tensor | PackedSequence) -> None:
     if not isinstance(data, Tensor):
         raise TypeError(f"input: expected a Tensor or PackedSequence, got {type(input).__name__}")
     I = layer.input_size
-    if isinstance(input, PackedSequence):
-        dims, shapes = (2,), f"packed data (N, {I})"
-    else:
-        dims, shapes = (2, 3), f"(B, T, {I})" if layer.batch_first else f"(T, B, {I})"
-        shapes += f", or (T, {I}) for a single sequence"
+    dims = (2, 3) if data is input else (2,)
     if data.dim() not in dims or data.shape[-1] != I:
-        raise InputError(f"input: expected {shapes}, got {tuple(data.shape)}")
+        expected = f"packed data (N, {I})"
+        if data is input:
+            expected = f"(B, T, {I})" if layer.batch_first else f"(T, B, {I})"
+            expected += f", or (T, {I}) for a single sequence"
+        raise InputError(f"input: expected {expected}, got {tuple(data.shape)}")
     check_dtype_and_device("input", data, layer.weight_ih_l0)
 
 

@@ -16,7 +16,7 @@ from glasscell.nn import arguments
 from glasscell.nn.operation import Options, recurrence
 
 if TYPE_CHECKING:
-    from glasscell.nn.recurrent import Lengths, Recurrent
+    from glasscell.nn.recurrent import Lengths, Recurrent, States
 
 
 def fits_a_graph(layer: "Recurrent", input: Tensor | PackedSequence, hx: Any) -> bool:
@@ -39,9 +39,9 @@ def forward(layer: "Recurrent", input: Tensor | PackedSequence, hx: Any, lengths
     batched = input.dim() == 3
     x = input if batched else input.unsqueeze(1)
     x = x.transpose(0, 1) if batched and layer.batch_first else x  # (T, B, I)
-    h_0, c_0 = layer._initial_states(hx, x, x.shape[1], batched)
+    states = layer._initial_states(hx, x, x.shape[1], batched, lambda given: given)
     options = Options(lengths=None if lengths is None else torch.as_tensor(lengths))
-    output, records = _run(layer, x, h_0, c_0, options)
+    output, records = _run(layer, x, states, options)
     if not batched:
         output = output.squeeze(1)
     elif layer.batch_first:
@@ -52,10 +52,12 @@ def forward(layer: "Recurrent", input: Tensor | PackedSequence, hx: Any, lengths
 def _forward_packed(layer: "Recurrent", input: PackedSequence, hx: Any) -> Any:
     x, sizes, order, inverse = input
     B = hx[0].shape[-2] if order is None else order.shape[0]
-    h_0, c_0 = layer._initial_states(hx, x, B, True)
-    if order is not None and hx is not None:
-        h_0, c_0 = h_0[:, order], None if c_0 is None else c_0[:, order]
-    output, records = _run(layer, x, h_0, c_0, Options(batch_sizes=sizes))
+
+    def sorted_states(given: Tensor) -> Tensor:
+        return given if order is None else given[:, order]
+
+    states = layer._initial_states(hx, x, B, True, sorted_states)
+    output, records = _run(layer, x, states, Options(batch_sizes=sizes))
 
     def callers(states: Tensor) -> Tensor:
         return states if inverse is None else states[:, inverse]
@@ -64,7 +66,7 @@ def _forward_packed(layer: "Recurrent", input: PackedSequence, hx: Any) -> Any:
 
 
 def _run(
-    layer: "Recurrent", x: Tensor, h_0: Tensor, c_0: Tensor | None, options: Options
+    layer: "Recurrent", x: Tensor, states: list["States"], options: Options
 ) -> tuple[Tensor, list[Record]]:
     """The last layer's hidden states, laid out as x is, and what each layer and direction gave."""
     assert layer._cell_line is not None
@@ -72,10 +74,9 @@ def _run(
     records: list[Record] = []
 
     def run(l: int, reverse: bool, x: Tensor) -> Record:
-        k = len(records)  # layer by layer, and direction by direction, as states lie
-        states = h_0[k], None if c_0 is None else c_0[k]
+        h_0, c_0 = states[len(records)]  # layer by layer, and direction by direction
         each = options._replace(reverse=reverse)
-        records.append(recurrence(x, *states, layer.weights(l, reverse), each))
+        records.append(recurrence(x, h_0, c_0, layer.weights(l, reverse), each))
         return records[-1]
 
     return layer._stack(x, run), records

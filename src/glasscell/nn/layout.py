@@ -67,13 +67,13 @@ class Layout:
         if not self.batched:
             return tokens
         if self.is_whole:
-            steps_first = tokens.unflatten(0, (T, B))
+            steps_first = tokens.view(T, B, *rest)
             return steps_first.transpose(0, 1) if self.batch_first else steps_first
         zeros = tokens.new_zeros(T * B, *rest)
         padded = zeros.index_copy(0, self.rows.to(tokens.device), tokens)
         return padded.unflatten(0, (B, T) if self.batch_first else (T, B))
 
-    @property
+    @cached_property
     def is_whole(self) -> bool:
         """Whether the padded tensor holds nothing but real tokens, in their packed order."""
         return self.packing.is_dense and self.packing.T == self.T and self.order is None

@@ -22,8 +22,10 @@ from glasscell.nn.record import LayerRecord, layer_name
 
 Device = torch.device | str | int | None
 Lengths = Tensor | Sequence[int] | None
-States = tuple[Tensor, Tensor | None]  # h (L*D, B, P) and c (L*D, B, H)
+States = tuple[Tensor, Tensor | None]  # h (B, P) and c (B, H)
 
+# As torch.nn calls them, in the order of `Weights`.
+WEIGHT_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 
 RecordHook = Callable[["Recurrent", tuple[LayerRecord, ...]], None]
 
@@ -67,12 +69,16 @@ class Recurrent(nn.Module):
         self.engine = engine
         self._record_hooks: OrderedDict[int, RecordHook] = OrderedDict()
 
+        self._weight_names: dict[tuple[int, bool], list[str | None]] = {}  # in order of `Weights`
         for layer in range(num_layers):
-            for suffix in self._directions:
+            for reverse, suffix in enumerate(self._directions):
                 shapes = self._parameter_shapes(layer)
                 for name, shape in shapes.items():
                     weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
                     self.register_parameter(f"{name}_l{layer}{suffix}", weight)
+                self._weight_names[layer, bool(reverse)] = [
+                    f"{name}_l{layer}{suffix}" if name in shapes else None for name in WEIGHT_NAMES
+                ]
         self.reset_parameters()
         self.flatten_parameters()
 
@@ -109,21 +115,13 @@ class Recurrent(nn.Module):
 
     def weights(self, layer: int = 0, reverse: bool = False) -> Weights:
         """The weights of one layer in one direction, under the letters of the equations."""
-        suffix = "_reverse" if reverse else ""
         own = self._parameters
-
-        def get(name: str) -> Tensor | None:
-            name = f"{name}_l{layer}{suffix}"
-            # a parametrization puts something else in a parameter's place
-            return own[name] if name in own else getattr(self, name)
-
-        return Weights(
-            W=get("weight_ih"),  # type: ignore[arg-type]
-            U=get("weight_hh"),  # type: ignore[arg-type]
-            b_x=get("bias_ih") if self.bias else None,
-            b_h=get("bias_hh") if self.bias else None,
-            V=get("weight_hr") if self.proj_size else None,
-        )
+        # a parametrization puts something else in a parameter's place
+        found = [
+            None if name is None else own[name] if name in own else getattr(self, name)
+            for name in self._weight_names[layer, reverse]
+        ]
+        return Weights(*found)  # type: ignore[arg-type]
 
     def reset_parameters(self) -> None:
         """Draws every weight anew from U(-1/sqrt(H), 1/sqrt(H)), in torch.nn's order."""
@@ -169,21 +167,23 @@ class Recurrent(nn.Module):
         lengths: Lengths,
     ):
         layout, x = self._read_input(input, lengths)
-        h_0, c_0 = self._read_states(hx, layout, x)
-        record = bool(self._record_hooks)
-        records: list[LayerRecord] = []
+        states = self._read_states(hx, layout, x)
+        watched = bool(self._record_hooks)
+        records: list[Record] = []
+        shown: list[LayerRecord] = []
 
         def run(layer: int, reverse: bool, x: Tensor) -> Record:
-            call = self._call(layer, reverse, x, layout, h_0, c_0, record)
-            found = ops.run(call, self.engine)
-            records.append(LayerRecord(layer_name(layer, reverse), call, found, layout))
-            return found
+            call = self._call(layer, reverse, x, layout, states[len(records)], watched)
+            record = ops.run(call, self.engine)
+            records.append(record)
+            if watched:
+                shown.append(LayerRecord(layer_name(layer, reverse), call, record, layout))
+            return record
 
         x = self._stack(x, run)  # (N, D*P)
         for hook in list(self._record_hooks.values()):
-            hook(self, tuple(records))
-        found = [each.record for each in records]
-        last = self._last_states(found, layout.callers_states, layout.batched)
+            hook(self, tuple(shown))
+        last = self._last_states(records, layout.callers_states, layout.batched)
         return self._write_output(x, input, layout), last
 
     def _stack(self, x: Tensor, run: Callable[[int, bool, Tensor], Record]) -> Tensor:
@@ -207,21 +207,11 @@ class Recurrent(nn.Module):
         reverse: bool,
         x: Tensor,
         layout: Layout,
-        h_0: Tensor,
-        c_0: Tensor | None,
+        states: States,
         record: bool,
     ) -> Call:
-        k = layer * len(self._directions) + reverse
-        return Call(
-            cell=self.cell,
-            weights=self.weights(layer, reverse),
-            x=x,
-            packing=layout.packing,
-            h_0=h_0[k],
-            c_0=None if c_0 is None else c_0[k],
-            reverse=reverse,
-            record=record,
-        )
+        weights = self.weights(layer, reverse)
+        return Call(self.cell, weights, x, layout.packing, *states, reverse, record)
 
     def _read_input(
         self, input: Tensor | PackedSequence, lengths: Lengths
@@ -234,26 +224,37 @@ class Recurrent(nn.Module):
 
     def _read_states(
         self, hx: Tensor | tuple[Tensor, Tensor] | None, layout: Layout, x: Tensor
-    ) -> States:
-        """The initial states, longest sequence first: h (L*D, B, P) and c (L*D, B, H)."""
-        h_0, c_0 = self._initial_states(hx, x, layout.packing.B, layout.batched)
-        if hx is None:
-            return h_0, c_0
-        return layout.sorted_states(h_0), None if c_0 is None else layout.sorted_states(c_0)
+    ) -> list[States]:
+        """The initial states of each layer and direction, longest sequence first."""
+        packing = layout.packing
+        return self._initial_states(hx, x, packing.B, layout.batched, layout.sorted_states)
 
     def _initial_states(
-        self, hx: Tensor | tuple[Tensor, Tensor] | None, x: Tensor, B: int, batched: bool
-    ) -> States:
-        """The same in the caller's order: what was given, checked, or zeros."""
+        self,
+        hx: Tensor | tuple[Tensor, Tensor] | None,
+        x: Tensor,
+        B: int,
+        batched: bool,
+        placed: Callable[[Tensor], Tensor],
+    ) -> list[States]:
+        """The initial states of each layer and direction: what was given, checked, or zeros.
+
+        Args:
+            placed: puts the caller's (L*D, B, .) states in the order of the sequences of x.
+        """
         LD = self.num_layers * len(self._directions)
         if hx is None:
-            h_0 = x.new_zeros(LD, B, self.output_size)
-            c_0 = x.new_zeros(LD, B, self.hidden_size) if self.cell.has_cell_state else None
-            return h_0, c_0
+            # nobody writes to initial states, so the same zeros do for all of them
+            h_0 = x.new_zeros(B, self.output_size)
+            if not self.cell.has_cell_state:
+                return [(h_0, None)] * LD
+            return [(h_0, x.new_zeros(B, self.hidden_size) if self.proj_size else h_0)] * LD
         h_0, c_0 = arguments.check_states(self, hx, B, batched)
-        if batched:
-            return h_0, c_0
-        return h_0.unsqueeze(1), None if c_0 is None else c_0.unsqueeze(1)
+
+        def each(states: Tensor) -> tuple[Tensor, ...]:
+            return placed(states if batched else states.unsqueeze(1)).unbind(0)
+
+        return list(zip(each(h_0), (None,) * LD if c_0 is None else each(c_0), strict=True))
 
     def _write_output(
         self, tokens: Tensor, input: Tensor | PackedSequence, layout: Layout
@@ -274,7 +275,8 @@ class Recurrent(nn.Module):
         """
 
         def stacked(states: list) -> Tensor:
-            stack = callers(torch.stack(states))  # (L*D, B, .): no view of others
+            stack = states[0].unsqueeze(0) if len(states) == 1 else torch.stack(states)
+            stack = callers(stack)  # (L*D, B, .)
             return stack if batched else stack.squeeze(1)
 
         h_n = stacked([each.h_n for each in records])
@@ -300,8 +302,8 @@ class Recurrent(nn.Module):
     ) -> Choice:
         """Which engine runs this input, and why. See `glasscell.explain_engine`."""
         layout, x = self._read_input(input, lengths)
-        h_0, c_0 = self._read_states(hx, layout, x)
-        call = self._call(0, False, x, layout, h_0, c_0, bool(self._record_hooks))
+        states = self._read_states(hx, layout, x)
+        call = self._call(0, False, x, layout, states[0], bool(self._record_hooks))
         return explain(call, self.engine)
 
     # Being a module

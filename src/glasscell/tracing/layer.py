@@ -1,7 +1,7 @@
 """One recurrent layer, seen from inside: every gate, state and pre-activation of every step."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -47,7 +47,7 @@ class LayerTrace:
         call = layer.call
         # The layer's output and its initial states are the caller's, who may write into them
         # later; what is recorded stays what was computed.
-        record = replace(layer.record, h=layer.record.h.clone(), h_n=layer.record.h_n.clone())
+        record = layer.record._replace(h=layer.record.h.clone(), h_n=layer.record.h_n.clone())
         c_0 = None if call.c_0 is None else call.c_0.clone()
         return cls(name, call.cell, record, layer.layout, call.h_0.clone(), c_0, call.reverse)
 

@@ -25,7 +25,8 @@ def save(items: Iterable[tuple[str, LayerTrace]], path: str | Path) -> None:
     layers: list[dict[str, Any]] = []
     for k, (name, layer) in enumerate(items):
         layout = layer.layout
-        parts = {**vars(layer.record), "h_0": layer.h_0, "c_0": layer.c_0, "order": layout.order}
+        parts = layer.record._asdict()
+        parts |= {"h_0": layer.h_0, "c_0": layer.c_0, "order": layout.order}
         tensors |= {
             f"{k}/{part}": tensor.detach().cpu().contiguous().clone()
             for part, tensor in parts.items()
@@ -76,7 +77,7 @@ def _layer(k: int, layer: dict[str, Any], tensors: dict[str, Tensor]) -> LayerTr
         order=get("order"),
     )
     cell = KINDS[layer["kind"]](**{k: _part(v) for k, v in layer["definition"].items()})
-    record = Record(**{part: get(part) for part in Record.__dataclass_fields__})
+    record = Record(**{part: get(part) for part in Record._fields})
     h_0, c_0 = get("h_0"), get("c_0")
     _check_sizes(layout.packing, cell.G, record, h_0, c_0)
     return LayerTrace(layer["name"], cell, record, layout, h_0, c_0, layer["reverse"])
