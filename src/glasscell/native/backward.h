@@ -40,13 +40,22 @@ class BackwardRun {
     wants_W = f.dW, wants_U = f.dU, wants_V = f.dV && projected;
     const bool sums_apart = !std::is_same_v<Store, Real>;
     const size_t rows = size_t(columns.gates) * H, tokens = size_t(padded<Mode>(most_tokens));
-    const size_t n = size_t(f.threads);
     scratch.ask(d[0], tokens * d_stride);
     scratch.ask(d[1], tokens * d_stride);
-    scratch.ask(carry, kind == Kind::rnn ? 0 : size_t(B) * H);
-    scratch.ask(sums, n * B * strip);
-    scratch.ask(tiles, n * tile_rows<4> * strip);
-    scratch.ask(previous, n * tokens);
+    groups.resize(size_t(grid.by_sequence)), own.resize(size_t(grid.threads()));
+    for (int k = 0; k < grid.by_sequence; ++k) {
+      Group& group = groups[size_t(k)];
+      group.rows = at.share_of_tokens(k, grid.by_sequence);
+      scratch.leave_gap();
+      scratch.ask(group.carry, kind == Kind::rnn ? 0 : size_t(group.rows.size()) * H);
+    }
+    for (size_t k = 0; k < own.size(); ++k) {
+      scratch.leave_gap();
+      scratch.ask(own[k].sums, size_t(groups[k / size_t(grid.by_unit)].rows.size()) * strip);
+      scratch.ask(own[k].tile, tile_rows<4> * strip);
+      scratch.ask(own[k].previous, tokens);
+    }
+    scratch.leave_gap();
     scratch.ask(x_panels, wants_W ? tokens * x_strips * strip : 0);
     scratch.ask(h_panels, wants_U ? tokens * h_strips * strip : 0);
     scratch.ask(m_panels, wants_V ? tokens * m_strips * strip : 0);
@@ -63,14 +72,10 @@ class BackwardRun {
 
   void run() {
     Meeting meeting(grid);
-    parallel(grid.threads(), [&](int thread, int count) {
-      if (count == grid.threads()) {
-        work(thread, grid, meeting);
-      } else if (thread == 0) {
-        Grid alone{1, 1};
-        Meeting single(alone);
-        work(0, alone, single);
-      }
+    on_grid(grid, [&](int thread) { work(thread, meeting); }, [&] {
+      Backward alone = f;
+      alone.threads = 1;
+      BackwardRun(alone).run();
     });
   }
 
@@ -99,9 +104,22 @@ class BackwardRun {
     int size = 0;
   };
 
-  void work(int thread, Grid grid, Meeting& meeting) {
+  // What the threads of a group keep of their sequences.
+  struct Group {
+    Range rows;
+    Real* carry;  // (row, H): dL/dc_{t-1}, or the GRU's dL/dh_{t-1} along z
+  };
+  // What a thread keeps to itself.
+  struct Own {
+    Real* sums;         // (row, strip) of its group's
+    Real* tile;         // of a product that does not end where its result does
+    int64_t* previous;  // the token before each of the chunk's
+  };
+  const Group& group_of(int thread) const { return groups[size_t(thread / grid.by_unit)]; }
+
+  void work(int thread, Meeting& meeting) {
     const int threads = grid.threads(), part = thread % grid.by_unit;
-    const Range rows = at.share_of_tokens(thread / grid.by_unit, grid.by_sequence);
+    const Range rows = group_of(thread).rows;
     start(thread, threads);
     meeting.all(thread);
     Visited last;
@@ -142,7 +160,8 @@ class BackwardRun {
         std::memset(data, 0, count * sizeof *data);
       }
     };
-    if (kind != Kind::rnn) zero(carry, size_t(f.sequences.B) * H);
+    if (kind != Kind::rnn)
+      for (const Group& group : groups) zero(group.carry, size_t(group.rows.size()) * H);
     zero(b_sums, size_t(columns.count) * columns.stride + 3 * size_t(H));
     const size_t tokens = size_t(padded<Mode>(most_tokens));
     if (columns.stride != H) zero(d[0], tokens * d_stride), zero(d[1], tokens * d_stride);
@@ -152,15 +171,14 @@ class BackwardRun {
   // sums = (d of the last visited step) U for one strip of its columns; rows that end here, as the
   // recurrence began with them, hand theirs to dh_0. Rows that begin here get zeros.
   Real* product_with_U(int thread, Visited last, Range rows, int64_t size, int v) {
-    Real* acc = sums + ptrdiff_t(thread) * f.sequences.B * strip;
+    Real* acc = own[size_t(thread)].sums;
     const int end = std::min(rows.end, last.size), live = int(std::min<int64_t>(rows.end, size));
-    std::memset(acc + ptrdiff_t(rows.first) * strip, 0,
-                size_t(std::max(0, std::max(end, live) - rows.first)) * strip * sizeof(Real));
+    std::memset(acc, 0, size_t(std::max(0, std::max(end, live) - rows.first)) * strip * sizeof(Real));
     const Pack* weights = reinterpret_cast<const Pack*>(p.dh.template as<Element>() + v * panel);
     const Element* from = last.d + columns.h_first;
     for_tiles<4>(rows.first, end, [&](int row, int count) {
       tile<Pack, 4, Along::row>(count, reinterpret_cast<const Pack*>(from + row * d_stride), d_stride / W,
-                                weights, columns.sum / W, acc + ptrdiff_t(row) * strip, strip);
+                                weights, columns.sum / W, acc + ptrdiff_t(row - rows.first) * strip, strip);
     });
     if (f.dh_0) {
       auto* dh_0 = static_cast<Store*>(f.dh_0);
@@ -168,8 +186,9 @@ class BackwardRun {
         for (int s = 0; s < 4; ++s) {
           const int j = v * strip + s * L, n = std::min(L, P - j);
           if (n <= 0) break;
-          Vec<Real> sum = load(acc + ptrdiff_t(b) * strip + s * L);
-          if constexpr (kind == Kind::gru) sum = sum + load(carry + ptrdiff_t(b) * H + j, n);
+          Vec<Real> sum = load(acc + ptrdiff_t(b - rows.first) * strip + s * L);
+          if constexpr (kind == Kind::gru)
+            sum = sum + load(group_of(thread).carry + ptrdiff_t(b - rows.first) * H + j, n);
           store(dh_0 + ptrdiff_t(b) * P + j, sum, n);
         }
     }
@@ -188,7 +207,7 @@ class BackwardRun {
           const int j = v * strip + s * L, n = std::min(L, P - j);
           if (n <= 0) break;
           const int64_t token = at.first[t] + b;
-          Vec<Real> dh = load(acc + ptrdiff_t(b) * strip + s * L);
+          Vec<Real> dh = load(acc + ptrdiff_t(b - rows.first) * strip + s * L);
           if (f.dh) dh = dh + load(static_cast<const Store*>(f.dh) + token * P + j, n);
           if (f.step_dh) store(static_cast<Store*>(f.step_dh) + token * P + j, dh, n);
           store(dh_rows + (token - origin) * dh_stride + j, dh, n);
@@ -200,30 +219,29 @@ class BackwardRun {
   // One step, for one strip of units.
   void step(int thread, int64_t t, int64_t origin, Visited last, Range rows, int v, Element* rows_of_t) {
     const int live = int(std::min<int64_t>(rows.end, at.size(t)));
-    UnitGradients<Mode, kind> units(f, p, at, columns, projected, carry);
+    UnitGradients<Mode, kind> units(f, p, at, columns, projected, group_of(thread).carry, rows.first);
     Real* acc;
     if (projected) {
-      acc = sums + ptrdiff_t(thread) * f.sequences.B * strip;
-      if (live > rows.first)
-        std::memset(acc + ptrdiff_t(rows.first) * strip, 0, size_t(live - rows.first) * strip * sizeof(Real));
+      acc = own[size_t(thread)].sums;
+      if (live > rows.first) std::memset(acc, 0, size_t(live - rows.first) * strip * sizeof(Real));
       const Pack* weights = reinterpret_cast<const Pack*>(p.dv.template as<Element>() + v * v_panel);
       const Element* from = dh_rows + (at.first[t] - origin) * dh_stride;
       for_tiles<4>(rows.first, live, [&](int row, int count) {
         tile<Pack, 4, Along::row>(count, reinterpret_cast<const Pack*>(from + row * dh_stride), dh_stride / W,
-                                  weights, padded<Mode>(P) / W, acc + ptrdiff_t(row) * strip, strip);
+                                  weights, padded<Mode>(P) / W, acc + ptrdiff_t(row - rows.first) * strip, strip);
       });
     } else {
       acc = product_with_U(thread, last, rows, at.size(t), v);
     }
     Element* m = wants_V ? m_rows + (at.first[t] - origin) * m_stride : nullptr;
     for (int b = rows.first; b < live; ++b)
-      units.run(t, b, v * strip, acc + ptrdiff_t(b) * strip, rows_of_t + b * d_stride, m ? m + b * m_stride : nullptr);
+      units.run(t, b, v * strip, acc + ptrdiff_t(b - rows.first) * strip, rows_of_t + b * d_stride, m ? m + b * m_stride : nullptr);
   }
 
   // What a finished chunk gives to the weights and to x.
   void weight_gradients(int thread, int threads, int64_t low, int64_t high, int64_t origin,
                         int64_t tokens, Element* chunk, bool first, Meeting& meeting) {
-    int64_t* before = previous + ptrdiff_t(thread) * padded<Mode>(most_tokens);
+    int64_t* before = own[size_t(thread)].previous;
     for (int64_t t = low; t <= high; ++t)
       for (int64_t b = 0; b < at.size(t); ++b) before[at.first[t] + b - origin] = at.previous(t, b);
     prepare_operands(thread, threads, origin, tokens, chunk, before);
@@ -333,7 +351,7 @@ class BackwardRun {
       tile<Pack, 4, Along::column>(count, a, stride, b, K, to, to_stride);
       return;
     }
-    Real* acc = tiles + ptrdiff_t(thread) * tile_rows<4> * strip;
+    Real* acc = own[size_t(thread)].tile;
     for (int r = 0; r < count; ++r)
       for (int l = 0; l < live; ++l) acc[r * strip + l] = first ? Real(0) : to[r * to_stride + l];
     tile<Pack, 4, Along::column>(count, a, stride, b, K, acc, strip);
@@ -344,7 +362,7 @@ class BackwardRun {
   void input_gradients(int thread, int threads, int64_t origin, int64_t tokens, const Element* chunk) {
     const Range mine = share(int(tokens), thread, threads);
     auto* dx = static_cast<Store*>(f.dx) + origin * I;
-    Real* acc = tiles + ptrdiff_t(thread) * tile_rows<4> * strip;
+    Real* acc = own[size_t(thread)].tile;
     for (int v = 0; v < x_strips; ++v) {
       const Pack* weights = reinterpret_cast<const Pack*>(p.dx.template as<Element>() + v * panel);
       for_tiles<4>(mine.first, mine.end, [&](int row, int count) {
@@ -407,9 +425,10 @@ class BackwardRun {
   // Sums that were kept apart, rounded to the caller's tensors.
   void finish(int thread, int threads) {
     if (kind == Kind::lstm && f.dc_0) {
-      Range mine = share(int(f.sequences.B), thread, threads);
-      for (int b = mine.first; b < mine.end; ++b)
-        convert_row(static_cast<Store*>(f.dc_0) + ptrdiff_t(b) * H, carry + ptrdiff_t(b) * H, H);
+      const Group& group = group_of(thread);
+      const Range mine = share(group.rows.size(), thread % grid.by_unit, grid.by_unit);
+      for (int r = mine.first; r < mine.end; ++r)
+        convert_row(static_cast<Store*>(f.dc_0) + ptrdiff_t(group.rows.first + r) * H, group.carry + ptrdiff_t(r) * H, H);
     }
     if constexpr (!std::is_same_v<Store, Real>) {
       auto hand_over = [&](bool wanted, void* out, const Real* from, int rows, int numbers, int count) {
@@ -447,13 +466,12 @@ class BackwardRun {
   ptrdiff_t d_stride, dh_stride, m_stride;
   bool wants_W, wants_U, wants_V;
   Grid grid{1, 1};
+  std::vector<Group> groups;
+  std::vector<Own> own;
   std::vector<Chunk> chunks;
   int64_t most_tokens = 0;
   Scratch scratch;
   Element *d[2];   // (token of the chunk, gate columns): this chunk's and the one before
-  Real* carry;     // (B, H): dL/dc_{t-1}, or the GRU's dL/dh_{t-1} along z
-  Real *sums, *tiles;  // of each thread
-  int64_t* previous;   // of each thread: the token before each of the chunk's
   Element *x_panels, *h_panels, *m_panels;
   Element *dh_rows, *m_rows;  // projected: dL/dh_t and m_t of the chunk
   Pack *d_pairs, *dh_pairs;

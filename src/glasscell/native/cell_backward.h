@@ -17,8 +17,8 @@ struct UnitGradients {
   using V = Vec<Real>;
 
   UnitGradients(const Backward& f, const Panels& p, const Offsets& at, const GateColumns<Mode>& columns,
-                bool projected, Real* carry)
-      : f(f), p(p), at(at), columns(columns), H(p.cell.H), projected(projected), carry(carry) {}
+                bool projected, Real* carry, int first_row)
+      : f(f), p(p), at(at), columns(columns), H(p.cell.H), projected(projected), carry(carry), first_row(first_row) {}
 
   // Token (t, b), four vectors of units from `unit` on: dL/dm_t (without what the loss puts on
   // h_t, unless projected) comes in `sums`, the gradients of the pre-activations go to `d`.
@@ -48,7 +48,7 @@ struct UnitGradients {
 
     const V dO = added(dm * tanh_c, f.dgates, token, 3);
     const V do_pre = added(dO * slope<Real>(Squash(p.cell.squash[3]), o), f.dpre, token, 3);
-    Real* back = carry + ptrdiff_t(b) * H + j;
+    Real* back = carry + ptrdiff_t(b - first_row) * H + j;
     V dc = fma(dm * o, slope<Real>(Squash(p.cell.output_squash), tanh_c), load(back, n));
     if (f.dc) dc = dc + load(static_cast<const Real*>(f.dc) + token * H + j, n);
     dc = peeked(3, do_pre, dc);
@@ -77,7 +77,7 @@ struct UnitGradients {
     const V past = load(static_cast<const Store*>(f.q) + token * H + j, n);
     const V h_prev = before >= 0 ? load(static_cast<const Store*>(f.h) + before * H + j, n)
                                  : load(static_cast<const Store*>(f.h_0) + ptrdiff_t(b) * H + j, n);
-    Real* back = carry + ptrdiff_t(b) * H + j;
+    Real* back = carry + ptrdiff_t(b - first_row) * H + j;
     dh = with_loss(dh + load(back, n), token);
 
     const V dz = added(dh * (h_prev - cand), f.dgates, token, 1);
@@ -132,7 +132,8 @@ struct UnitGradients {
   const GateColumns<Mode>& columns;
   const int H;
   const bool projected;
-  Real* const carry;
+  Real* const carry;    // of the rows from first_row on
+  const int first_row;
   int j = 0, n = 0;  // the first unit of the vector at hand, and how many of its lanes are units
 };
 

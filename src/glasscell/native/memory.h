@@ -7,6 +7,7 @@
 #include <cstring>
 #include <new>
 #include <utility>
+#include <vector>
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -74,18 +75,25 @@ class Scratch {
  public:
   template <class E>
   void ask(E*& part, size_t count) {
-    counts_[asked_] = count * sizeof(E);
-    requests_[asked_++] = {reinterpret_cast<void**>(&part), total_};
+    requests_.push_back({reinterpret_cast<void**>(&part), total_, count * sizeof(E)});
     total_ += (count * sizeof(E) + cache_line - 1) / cache_line * cache_line + cache_line;
+  }
+  // What is asked for from here on lies far from what was: a core that fetches ahead of what it
+  // reads would take cache lines from another that writes there.
+  void leave_gap() {
+    constexpr size_t page = 4096;
+    total_ = (total_ + 2 * page - 1) / page * page;
   }
   void allot() {
     if (total_ > kept().bytes()) kept() = Block(total_ + total_ / 4);
     char* base = kept().as<char>();
-    for (int k = 0; k < asked_; ++k) *requests_[k].first = base + requests_[k].second;
+    for (const Request& each : requests_) *each.part = base + each.offset;
 #if defined(__SANITIZE_ADDRESS__)
     ASAN_POISON_MEMORY_REGION(base, kept().bytes());
-    for (int k = 0; k < asked_; ++k) ASAN_UNPOISON_MEMORY_REGION(base + requests_[k].second, counts_[k]);
-    for (int k = 0; k < asked_; ++k) memset(base + requests_[k].second, 0xff, counts_[k]);
+    for (const Request& each : requests_) {
+      ASAN_UNPOISON_MEMORY_REGION(base + each.offset, each.bytes);
+      memset(base + each.offset, 0xff, each.bytes);
+    }
 #endif
   }
   ~Scratch() {
@@ -101,9 +109,11 @@ class Scratch {
     static thread_local Block block;
     return block;
   }
-  std::pair<void**, size_t> requests_[32];
-  size_t counts_[32];
-  int asked_ = 0;
+  struct Request {
+    void** part;
+    size_t offset, bytes;
+  };
+  std::vector<Request> requests_;
   size_t total_ = 0;
 };
 

@@ -28,22 +28,37 @@ struct Grid {
 
 // The grid for panels of `panel_bytes` each and `steps` steps of `rows` sequences, at `flops` a step.
 //
-// Sequences are cut apart where all weights fit a core's own cache and every thread keeps rows
-// enough for full tiles; otherwise units, so that each core keeps its own part of the weights.
+// Sequences are cut apart where a thread can do with all weights for its own: they fit its core's
+// cache, or come fast enough from the next one for the rows that each of them serves. Then nobody
+// waits, and no state travels between cores. Otherwise units are cut apart, so that each core keeps
+// its own part of the weights.
 inline Grid choose_grid(int threads, int panels, size_t panel_bytes, int rows, double flops, int64_t steps) {
-  constexpr size_t core_cache = size_t(640) << 10;
-  constexpr int full_tile = 4;
+  constexpr size_t core_cache = size_t(640) << 10, near_cache = size_t(2560) << 10;
+  constexpr int full_tile = 4, two_tiles = 8;
   constexpr double worth_waiting = 2.5e4;  // flops a step below which a barrier costs more
   constexpr double worth_waking = 5e5;   // flops in all below which other threads come too late
   Grid grid{1, 1};
   if (threads <= 1 || flops * double(steps) < worth_waking) return grid;
-  bool fits = panels * panel_bytes <= core_cache;
-  if (fits) grid.by_sequence = std::max(1, std::min(threads, rows / full_tile));
+  const size_t weights = size_t(panels) * panel_bytes;
+  const int least_rows = weights <= core_cache ? full_tile : two_tiles;
+  if (weights <= near_cache) grid.by_sequence = std::max(1, std::min(threads, rows / least_rows));
   if (flops / grid.by_sequence >= worth_waiting)
     grid.by_unit = std::max(1, std::min(threads / grid.by_sequence, panels));
-  if (!fits && grid.by_unit < threads)
+  if (weights > near_cache && grid.by_unit < threads)
     grid.by_sequence = std::max(1, std::min(threads / grid.by_unit, rows / full_tile));
   return grid;
+}
+
+// Calls work(thread) on every thread of a grid. Where fewer come than were asked for, one calls alone().
+template <class Work, class Alone>
+void on_grid(Grid grid, const Work& work, const Alone& alone) {
+  parallel(grid.threads(), [&](int thread, int count) {
+    if (count == grid.threads()) {
+      work(thread);
+    } else if (thread == 0) {
+      alone();
+    }
+  });
 }
 
 // The threads of a run as they meet: everybody, or those that share sequences.
