@@ -96,10 +96,6 @@ class Engine(Protocol):
         """Why this engine cannot run the call, or None if it can."""
         ...
 
-    def hesitates(self, call: Call) -> str | None:
-        """Why an engine further down the table is likely faster, or None if it is not."""
-        ...
-
     def run(self, call: Call) -> Record:
         """Runs it. Called only where `refuses` is None."""
         ...

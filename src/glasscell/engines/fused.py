@@ -37,9 +37,6 @@ class TorchEngine:
             return f"PyTorch's fused operation does not run under {transform}"
         return None
 
-    def hesitates(self, call: Call) -> str | None:
-        return None
-
     def run(self, call: Call) -> Record:
         h, h_n, c_n = fused(call)
         if not call.record:

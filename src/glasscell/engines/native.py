@@ -31,18 +31,14 @@ class NativeEngine:
             return f"its kernels do not run under {transform}"
         return _refuses_cell(call.cell) or _refuses_dtype(dtype_of_run(call))
 
-    def hesitates(self, call: Call) -> str | None:
-        return None
-
     def run(self, call: Call) -> Record:
         call = in_one_dtype(call)
-        keep_all = call.record or needs_gradient(call)
-        if not keep_all:
-            steps, h_n, c_n = forward(call, keep=False)
-            return Record(steps.h, h_n, c_n)
-        steps = bounded(call, self.forward, self.backward)
-        c = None if steps.c is None else steps.c.to(call.x.dtype)
-        return Record.of(call, steps.h, c, steps.gates, steps.pre)
+        if needs_gradient(call):
+            steps = bounded(call, self.forward, self.backward)
+            c = None if steps.c is None else steps.c.to(call.x.dtype)
+            return Record.of(call, steps.h, c, steps.gates, steps.pre)
+        (h, c, gates, pre, _), h_n, c_n = forward(call, keep=call.record)
+        return Record(h, h_n, c_n, None if c is None else c.to(call.x.dtype), gates, pre)
 
     def step(self, call: Call) -> tuple[Tensor, Tensor | None]:
         record = self.run(call)

@@ -23,9 +23,6 @@ class ReferenceEngine:
     def refuses(self, call: Call) -> str | None:
         return None
 
-    def hesitates(self, call: Call) -> str | None:
-        return None
-
     def run(self, call: Call) -> Record:
         device = call.x.device.type
         if torch.is_autocast_enabled(device):

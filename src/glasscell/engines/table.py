@@ -24,13 +24,11 @@ class Choice:
         engine: its name; None where the one asked for cannot.
         asked_for: "auto", or the name the caller gave.
         refusals: for every engine, in order of preference, why it cannot run the call, or None.
-        hesitations: for every engine that can, why another is likely faster, or None.
     """
 
     engine: str | None
     asked_for: str
     refusals: dict[str, str | None]
-    hesitations: dict[str, str | None]
 
     def __str__(self) -> str:
         if self.engine is None:
@@ -40,12 +38,7 @@ class Choice:
         else:
             lines = [f"{self.engine} runs it: the fastest engine that can"]
         for name, refusal in self.refusals.items():
-            if refusal is not None:
-                verdict = f"cannot: {refusal}"
-            elif hesitation := self.hesitations[name]:
-                verdict = f"can run it, likely slower: {hesitation}"
-            else:
-                verdict = "can run it"
+            verdict = "can run it" if refusal is None else f"cannot: {refusal}"
             lines.append(f"  {name:<10} {verdict}")
         return "\n".join(lines)
 
@@ -57,13 +50,9 @@ def choose(call: Call, asked_for: str = "auto") -> Engine:
         EngineError: the engine asked for cannot run this call.
     """
     if asked_for == "auto":
-        able = (engine for engine in ENGINES.values() if engine.refuses(call) is None)
-        willing: Engine | None = None
-        for engine in able:
-            willing = willing or engine
-            if engine.hesitates(call) is None:
-                # Whoever hesitates does so for a faster one; the reference never is.
-                return willing if engine.name == "reference" else engine
+        for engine in ENGINES.values():
+            if engine.refuses(call) is None:
+                return engine
         raise AssertionError("the reference runs everything")
     engine = ENGINES[asked_for]
     if refusal := engine.refuses(call):
@@ -84,15 +73,11 @@ def choose_for_one_step(call: Call, asked_for: str = "auto") -> Engine:
 def explain(call: Call, asked_for: str = "auto") -> Choice:
     """The same choice with the reasons, and without raising."""
     refusals = {name: engine.refuses(call) for name, engine in ENGINES.items()}
-    hesitations = {
-        name: ENGINES[name].hesitates(call) if refusal is None else None
-        for name, refusal in refusals.items()
-    }
     if asked_for == "auto":
         engine = choose(call).name
     else:
         engine = asked_for if refusals[asked_for] is None else None
-    return Choice(engine, asked_for, refusals, hesitations)
+    return Choice(engine, asked_for, refusals)
 
 
 def stepper(calls: list[Call], asked_for: str = "auto") -> Callable[[Tensor], Tensor] | None:

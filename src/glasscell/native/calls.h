@@ -12,7 +12,7 @@ namespace glasscell {
 enum class Kind : int { lstm = 0, gru = 1, rnn = 2 };
 enum class Dtype : int { float32 = 0, float64 = 1, bfloat16 = 2 };
 
-inline int gates_of(Kind kind) { return kind == Kind::lstm ? 4 : kind == Kind::gru ? 3 : 1; }
+constexpr int gates_of(Kind kind) { return kind == Kind::lstm ? 4 : kind == Kind::gru ? 3 : 1; }
 
 // A cell with its weights, as `cells.Weights` has them: row-major, of one dtype.
 struct CellWeights {

@@ -7,9 +7,9 @@
 // record is written from there.
 #pragma once
 
+#include "cell_forward.h"
 #include "pack.h"
 #include "partition.h"
-#include "squash.h"
 
 namespace glasscell::GLASSCELL_VARIANT {
 
@@ -19,22 +19,18 @@ class ForwardRun {
   using Real = typename Mode::Real;
   using Element = typename Mode::Element;
   using Pack = typename Mode::Pack;
-  static constexpr int L = lanes<Real>;
-  static constexpr int S = kind == Kind::gru ? 3 : 4;  // vectors of a panel
-  static constexpr int G = kind == Kind::lstm ? 4 : kind == Kind::gru ? 3 : 1;
-  static constexpr int units = kind == Kind::rnn ? 4 * L : L;  // of a panel
+  using Units = UnitSteps<Mode, kind>;
+  using Rows = typename Units::Rows;
+  static constexpr int L = lanes<Real>, S = Units::S, G = gates_of(kind);
   static constexpr int chunk_tokens = 48;
 
  public:
   explicit ForwardRun(const Forward& call)
       : f(call), p(*call.panels), at(call.sequences), I(p.cell.I), H(p.cell.H), P(p.cell.P),
-        projected(p.v.bytes() > 0) {
-    panels = (H + units - 1) / units;
-    x_panel = panel_elements<Mode>(S, I);
-    h_panel = panel_elements<Mode>(S, P);
-    h_stride = row_stride<Element>(padded<Mode>(P));
-    m_stride = row_stride<Element>(padded<Mode>(H));
-    x_stride = row_stride<Element>(padded<Mode>(I));
+        projected(p.v.bytes() > 0), panels((H + Units::units_of_panel - 1) / Units::units_of_panel),
+        x_panel(panel_elements<Mode>(S, I)), h_panel(panel_elements<Mode>(S, P)),
+        x_stride(row_stride<Element>(padded<Mode>(I))), h_stride(row_stride<Element>(padded<Mode>(P))),
+        m_stride(row_stride<Element>(padded<Mode>(H))), units(f, h_stride, m_stride) {
     const int64_t B = f.sequences.B;
     grid = choose_grid(f.threads, panels, (x_panel + h_panel) * sizeof(Element), int(B),
                        2.0 * double(B) * S * L * panels * P, f.sequences.T);
@@ -124,27 +120,18 @@ class ForwardRun {
       for (int64_t k = from; k < to; ++k) {
         const int64_t t = at.step(k);
         if (group.live(t) == 0) continue;
-        const Step now{group, k, at.first[size_t(t)] + group.rows.first,
-                       group.first[size_t(t)] - group.first[size_t(low)], group.live(t)};
-        step(part, now, mine);
+        const Rows now{at.first[size_t(t)] + group.rows.first, group.live(t), group.c, group.h[(k + 1) % 2], group.m,
+                       group.q + ptrdiff_t(part) * group.rows.size() * L};
+        step(group, k, group.first[size_t(t)] - group.first[size_t(low)], now, mine);
         group.barrier.wait(part);
         if (projected) {
-          project(part, now, share(strips(P), part, parts));
+          project(now, group.out + ptrdiff_t(part) * group.rows.size() * 4 * L, share(strips(P), part, parts));
           group.barrier.wait(part);
         }
       }
     }
     finish(group, part, parts);
   }
-
-  // One step of a group's sequences.
-  struct Step {
-    const Group& group;
-    int64_t k;      // its place in the recurrence
-    int64_t token;  // of its first row, among all
-    int64_t local;  // the same among the group's chunk
-    int rows;
-  };
 
   static int strips(int columns) { return (columns + 4 * L - 1) / (4 * L); }
 
@@ -235,41 +222,37 @@ class ForwardRun {
     });
   }
 
-  void step(int part, const Step& now, Range mine) {
-    const Group& group = now.group;
-    const Pack* before = reinterpret_cast<const Pack*>(group.h[now.k % 2]);
+  // The step in place k of the recurrence, for the units of some panels; its sums begin at row
+  // `local` of the chunk's.
+  void step(const Group& group, int64_t k, int64_t local, const Rows& now, Range mine) {
+    const Pack* before = reinterpret_cast<const Pack*>(group.h[k % 2]);
     const ptrdiff_t stride = h_stride / width<Mode>, K = padded<Mode>(P) / width<Mode>;
     const Pack* first_panel = reinterpret_cast<const Pack*>(p.h.template as<Element>());
     const ptrdiff_t panel_stride = ptrdiff_t(h_panel) / width<Mode>;
     for (int done = 0, count; done < mine.size(); done += count) {
-      count = kind != Kind::gru && Operand<Pack>::slow && now.rows == 1 && done + 1 < mine.size() ? 2 : 1;
+      count = kind != Kind::gru && Operand<Pack>::slow && now.count == 1 && done + 1 < mine.size() ? 2 : 1;
       // To and fro: the panels read last are still in the core's cache.
-      const int u = now.k % 2 ? mine.end - done - count : mine.first + done;
+      const int u = k % 2 ? mine.end - done - count : mine.first + done;
       const Pack* panel = first_panel + u * panel_stride;
-      Real* pre = pre_at(group, u, now.local);
+      Real* pre = pre_at(group, u, local);
       if constexpr (kind == Kind::gru) {
-        recurrent_gru(part, now, u, before, stride, panel, K, pre);
+        recurrent_gru(now, u, before, stride, panel, K, pre);
       } else if (count == 2) {
         one_row<Pack, S>(before, panel, panel_stride, K, pre, group.most_tokens * S * L);
       } else {
-        for_tiles<S>(0, now.rows, [&](int row, int rows) {
+        for_tiles<S>(0, now.count, [&](int row, int rows) {
           tile<Pack, S, Along::row>(rows, before + row * stride, stride, panel, K, pre + row * S * L, S * L);
         });
       }
-      for (int v = u; v < u + count; ++v) {
-        const Real* sums = pre_at(group, v, now.local);
-        if constexpr (kind == Kind::lstm) lstm(v, now, sums);
-        if constexpr (kind == Kind::gru) gru(part, v, now, sums);
-        if constexpr (kind == Kind::rnn) rnn(v, now, sums);
-      }
+      for (int v = u; v < u + count; ++v) units.run(v, now, pre_at(group, v, local));
     }
   }
 
   // U h + b_h of the GRU: r and z are added to what x gave, n's part is kept apart as q.
-  void recurrent_gru(int part, const Step& now, int u, const Pack* before, ptrdiff_t stride, const Pack* panel,
+  void recurrent_gru(const Rows& now, int u, const Pack* before, ptrdiff_t stride, const Pack* panel,
                      ptrdiff_t K, Real* pre) {
     const Real* bias = p.q_bias.template as<Real>() + ptrdiff_t(u) * L;
-    for_tiles<S>(0, now.rows, [&](int row, int rows) {
+    for_tiles<S>(0, now.count, [&](int row, int rows) {
       Real sums[tile_rows<S> * S * L];
       for (int r = 0; r < rows; ++r) {
         std::memcpy(sums + r * S * L, pre + (row + r) * S * L, 2 * L * sizeof(Real));
@@ -278,136 +261,25 @@ class ForwardRun {
       tile<Pack, S, Along::row>(rows, before + row * stride, stride, panel, K, sums, S * L);
       for (int r = 0; r < rows; ++r) {
         std::memcpy(pre + (row + r) * S * L, sums + r * S * L, 2 * L * sizeof(Real));
-        std::memcpy(q_at(now.group, part, row + r), sums + r * S * L + 2 * L, L * sizeof(Real));
+        std::memcpy(now.q + (row + r) * L, sums + r * S * L + 2 * L, L * sizeof(Real));
       }
     });
   }
-  Real* q_at(const Group& group, int part, int row) {
-    return group.q + (ptrdiff_t(part) * group.rows.size() + row) * L;
-  }
-
-  // Each sequence's step, from the sums of one panel: the equations of cells/lstm.py.
-  void lstm(int u, const Step& now, const Real* sums) {
-    const int j = u * L, n = std::min(L, H - j);
-    auto* gates = static_cast<Store*>(f.gates);
-    auto* pres = static_cast<Store*>(f.pre);
-    auto* cells = static_cast<Real*>(f.c);
-    const Real* peep[4];
-    for (int g = 0; g < 4; ++g) {
-      int row = p.cell.peephole[g];
-      peep[g] = row < 0 ? nullptr : p.peepholes.template as<Real>() + ptrdiff_t(row) * H + j;
-    }
-    const Squash out_squash = Squash(p.cell.output_squash);
-    for (int r = 0; r < now.rows; ++r) {
-      const Real* acc = sums + r * S * L;
-      const int64_t row = now.token + r;
-      Real* state = now.group.c + ptrdiff_t(r) * H + j;
-      Vec<Real> c_prev = load(state, n);
-      Vec<Real> i_pre = load(acc), f_pre = load(acc + L), g_pre = load(acc + 2 * L), o_pre = load(acc + 3 * L);
-      if (peep[0]) i_pre = fma(load(peep[0], n), c_prev, i_pre);
-      if (peep[1]) f_pre = fma(load(peep[1], n), c_prev, f_pre);
-      Vec<Real> i = apply<Real>(Squash(p.cell.squash[0]), i_pre);
-      Vec<Real> fg = apply<Real>(Squash(p.cell.squash[1]), f_pre);
-      Vec<Real> g = apply<Real>(Squash(p.cell.squash[2]), g_pre);
-      Vec<Real> c_t = fma(fg, c_prev, i * g);
-      if (peep[3]) o_pre = fma(load(peep[3], n), c_t, o_pre);
-      Vec<Real> o = apply<Real>(Squash(p.cell.squash[3]), o_pre);
-      Vec<Real> m_t = o * apply<Real>(out_squash, c_t);
-      store(state, c_t, n);
-      if (cells) store(cells + row * H + j, c_t, n);
-      if (gates) {
-        Store* to = gates + row * 4 * H + j;
-        store(to, i, n), store(to + H, fg, n), store(to + 2 * H, g, n), store(to + 3 * H, o, n);
-      }
-      if (pres) {
-        Store* to = pres + row * 4 * H + j;
-        store(to, i_pre, n), store(to + H, f_pre, n), store(to + 2 * H, g_pre, n), store(to + 3 * H, o_pre, n);
-      }
-      if (projected) {
-        store(now.group.m + r * m_stride + j, m_t, n);
-      } else {
-        emit(now, r, j, n, m_t);
-      }
-    }
-  }
-
-  // Equations of cells/gru.py.
-  void gru(int part, int u, const Step& now, const Real* sums) {
-    const int j = u * L, n = std::min(L, H - j);
-    auto* gates = static_cast<Store*>(f.gates);
-    auto* pres = static_cast<Store*>(f.pre);
-    auto* pasts = static_cast<Store*>(f.q);
-    const Vec<Real> one = splat(Real(1));
-    for (int r = 0; r < now.rows; ++r) {
-      const Real* acc = sums + r * S * L;
-      const int64_t row = now.token + r;
-      Vec<Real> past = load(q_at(now.group, part, r));
-      Vec<Real> r_pre = load(acc), z_pre = load(acc + L);
-      Vec<Real> reset = apply<Real>(Squash(p.cell.squash[0]), r_pre);
-      Vec<Real> z = apply<Real>(Squash(p.cell.squash[1]), z_pre);
-      Vec<Real> n_pre = fma(reset, past, load(acc + 2 * L));
-      Vec<Real> cand = apply<Real>(Squash(p.cell.squash[2]), n_pre);
-      Real* state = now.group.c + ptrdiff_t(r) * H + j;
-      Vec<Real> h_t = fma(z, load(state, n), (one - z) * cand);
-      if (gates) {
-        Store* to = gates + row * 3 * H + j;
-        store(to, reset, n), store(to + H, z, n), store(to + 2 * H, cand, n);
-      }
-      if (pres) {
-        Store* to = pres + row * 3 * H + j;
-        store(to, r_pre, n), store(to + H, z_pre, n), store(to + 2 * H, n_pre, n);
-      }
-      if (pasts) store(pasts + row * H + j, past, n);
-      store(state, h_t, n);
-      emit(now, r, j, n, h_t);
-    }
-  }
-
-  // Equations of cells/rnn.py.
-  void rnn(int u, const Step& now, const Real* sums) {
-    auto* gates = static_cast<Store*>(f.gates);
-    auto* pres = static_cast<Store*>(f.pre);
-    for (int s = 0; s < 4; ++s) {
-      const int j = u * units + s * L, n = std::min(L, H - j);
-      if (n <= 0) break;
-      for (int r = 0; r < now.rows; ++r) {
-        const int64_t row = now.token + r;
-        Vec<Real> h_pre = load(sums + r * S * L + s * L);
-        Vec<Real> h_t = apply<Real>(Squash(p.cell.squash[0]), h_pre);
-        if (gates) store(gates + row * H + j, h_t, n);
-        if (pres) store(pres + row * H + j, h_pre, n);
-        emit(now, r, j, n, h_t);
-      }
-    }
-  }
-
-  // Some units' h_t of one row, to the caller and to the next step.
-  void emit(const Step& now, int r, int j, int n, Vec<Real> h_t) {
-    Store* h = static_cast<Store*>(f.h) + (now.token + r) * P + j;
-    store(h, h_t, n);
-    Element* next = now.group.h[(now.k + 1) % 2] + r * h_stride + j;
-    if constexpr (std::is_same_v<Store, Element>) {
-      store(next, h_t, n);
-    } else {
-      convert_row(next, h, n);  // as rounded
-    }
-  }
 
   // h_t = V m_t, for some strips of its P numbers.
-  void project(int part, const Step& now, Range mine) {
+  void project(const Rows& now, Real* sums, Range mine) {
     const ptrdiff_t K = padded<Mode>(H) / width<Mode>, stride = m_stride / width<Mode>;
     const size_t v_panel = panel_elements<Mode>(4, H);
-    const Pack* m = reinterpret_cast<const Pack*>(now.group.m);
-    Real* sums = now.group.out + ptrdiff_t(part) * now.group.rows.size() * 4 * L;
+    const Pack* m = reinterpret_cast<const Pack*>(now.m);
     for (int v = mine.first; v < mine.end; ++v) {
       const Pack* panel = reinterpret_cast<const Pack*>(p.v.template as<Element>() + v * v_panel);
-      for_tiles<4>(0, now.rows, [&](int row, int rows) {
+      for_tiles<4>(0, now.count, [&](int row, int rows) {
         std::memset(sums, 0, size_t(rows) * 4 * L * sizeof(Real));
         tile<Pack, 4, Along::row>(rows, m + row * stride, stride, panel, K, sums, 4 * L);
         for (int s = 0; s < 4; ++s) {
           const int j = v * 4 * L + s * L, n = std::min(L, P - j);
           if (n <= 0) break;
-          for (int r = 0; r < rows; ++r) emit(now, row + r, j, n, load(sums + r * 4 * L + s * L));
+          for (int r = 0; r < rows; ++r) units.emit(now, row + r, j, n, load(sums + r * 4 * L + s * L));
         }
       });
     }
@@ -418,9 +290,10 @@ class ForwardRun {
   const Offsets at;
   const int I, H, P;
   const bool projected;
-  int panels;
-  size_t x_panel, h_panel;
-  ptrdiff_t h_stride, m_stride, x_stride;
+  const int panels;
+  const size_t x_panel, h_panel;
+  const ptrdiff_t x_stride, h_stride, m_stride;
+  const Units units;
   bool x_in_place;
   Grid grid{1, 1};
   std::vector<Group> groups;
