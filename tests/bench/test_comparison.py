@@ -53,7 +53,7 @@ def test_ours_is_not_timed_if_it_is_wrong():
 
 def test_disagreement():
     assert disagreement(RIGHT, RIGHT, torch.float32) is None
-    assert disagreement(Answer({}), RIGHT, torch.float32) is None
+    assert disagreement(Answer({}), RIGHT, torch.float32) == "there is nothing to compare"
     other = Answer(RIGHT.values, {"x": torch.tensor([4.1])})
     told = disagreement(other, RIGHT, torch.float32)
     assert told is not None

@@ -14,9 +14,8 @@ pytestmark = pytest.mark.usefixtures("without_openvino")
 def run(work):
     told = []
     outcome = measure(work, TINY, told.append)
-    if outcome.skipped is None:
-        assert told == [row.case for row in outcome.rows]
-        assert outcome.rows
+    assert outcome.rows
+    assert told == [row.case for row in outcome.rows]
     for row in outcome.rows:
         assert (row.wrong, row.left_out) == (None, {})
         assert all(times.median > 0 for times in row.times.values())
@@ -37,7 +36,7 @@ def run(work):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")
 def test_it_runs_and_everyone_agrees(work):
     outcome = run(work)
-    if outcome.skipped is None and work.goal is not None:
+    if work.goal is not None:
         assert outcome.verdict is not None
 
 

@@ -12,6 +12,7 @@ from tests.tolerances import assert_close
 
 from glasscell import ops
 from glasscell.engines import ENGINES, Packing
+from glasscell.engines.native import NativeEngine
 
 CASES = [
     pytest.param(name, k, id=f"{name}-{letter}")
@@ -69,6 +70,25 @@ def test_a_tensor_that_is_missing(name, k):
     elif LETTERS[k] in ("c_0", "V", "p"):
         tensors[k] = None
         refused(name, tensors)
+
+
+@pytest.mark.parametrize("field", ["h", "c", "gates", "pre", "q"])
+@pytest.mark.parametrize("which", ["steps", "gradients"])
+def test_steps_and_gradients_of_another_size_or_dtype(which, field):
+    native, name = NativeEngine(), "gru" if field == "q" else "lstm"
+    call = call_of(name, inputs(name), [2, 1])._replace(record=True)
+    with torch.no_grad():
+        steps = native.forward(call)
+    right = getattr(steps, field)
+    needed = (True,) * len(call.tensors())
+    grads = steps._replace(q=None)
+    native.backward(call, steps, grads, needed)
+    for wrong in (right[:-1], right[..., :-1], right.float()):
+        of_steps = which == "steps"
+        given = steps._replace(**{field: wrong}) if of_steps else steps
+        ds = grads if of_steps else grads._replace(**{field: wrong})
+        with pytest.raises(ValueError, match=f"{field}: expected"):
+            native.backward(call, given, ds, needed)
 
 
 def test_more_tokens_or_sequences_than_there_are():

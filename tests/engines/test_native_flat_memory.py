@@ -2,6 +2,7 @@
 
 import ctypes
 import random
+import resource
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def resident() -> int:
     """Bytes of this process that are in memory, without what was freed and the allocator kept."""
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         trim(0)
-    return int(STATM.read_text().split()[1]) * 4096
+    return int(STATM.read_text().split()[1]) * resource.getpagesize()
 
 
 class Caller:

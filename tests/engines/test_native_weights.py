@@ -57,12 +57,29 @@ def other_data(weight: Tensor) -> None:
     weight.data = weight.data * 1.25
 
 
+def negated(weight: Tensor) -> None:
+    weight.data.neg_()
+
+
+def some_signs(weight: Tensor) -> None:
+    weight.data.view(-1)[::2].neg_()
+
+
 def by_the_optimizer(weight: Tensor) -> None:
     weight.grad = torch.ones_like(weight)
     torch.optim.SGD([weight], lr=0.1).step()
 
 
-CHANGES = (in_place, one_number, through_data, through_numpy, other_data, by_the_optimizer)
+CHANGES = (
+    in_place,
+    one_number,
+    through_data,
+    through_numpy,
+    other_data,
+    negated,
+    some_signs,
+    by_the_optimizer,
+)
 
 
 @pytest.mark.parametrize("change", CHANGES)

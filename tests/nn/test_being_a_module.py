@@ -14,6 +14,7 @@ from tests.tolerances import assert_close
 from torch import nn
 from torch.func import functional_call
 from torch.nn.utils.parametrizations import weight_norm
+from torch.utils.checkpoint import checkpoint
 
 import glasscell
 
@@ -278,3 +279,37 @@ def test_training_step_by_step_stays_with_torch(kind):
             optimizer.step()
     for key, weight in theirs.state_dict().items():
         assert_close(ours.state_dict()[key], weight, key)
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+@pytest.mark.parametrize("engine", NAMES)
+def test_activation_checkpointing(engine, reentrant):
+    layer = glasscell.LSTM(3, 5, engine=engine)
+    x = torch.randn(6, 2, 3, requires_grad=True)
+    (expected,) = torch.autograd.grad(layer(x)[0].sum(), x)
+    checkpoint(lambda x: layer(x)[0], x, use_reentrant=reentrant).sum().backward()
+    assert x.grad is not None
+    assert_close(x.grad, expected, kind="gradient")
+
+
+@pytest.mark.parametrize("engine", NAMES)
+def test_what_is_kept_for_the_backward_is_fetched_once(engine):
+    """Those who offload activations fetch each tensor as often as it is asked for."""
+    layer, fetched = glasscell.LSTM(3, 5, engine=engine), []
+
+    def fetch(tensor):
+        fetched.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, fetch):
+        layer(X.clone().requires_grad_())[0].sum().backward()
+    places = [tensor.data_ptr() for tensor in fetched if tensor.numel() > 0]
+    assert places
+    assert len(places) <= 14, "x, states and weights 7, steps 4, and what torch keeps besides"
+
+
+@pytest.mark.parametrize("engine", NAMES)
+def test_an_input_whose_sign_is_to_be_changed_when_it_is_read(engine):
+    layer, x = glasscell.LSTM(3, 5, engine=engine), torch._neg_view(X)  # type: ignore[attr-defined]
+    assert x.is_neg()
+    assert_close(layer(x)[0].detach(), layer(-X)[0].detach())

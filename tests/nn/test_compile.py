@@ -261,6 +261,20 @@ def test_an_output_changed_in_place_is_noticed():
         output.sum().backward()
 
 
+@pytest.mark.parametrize("engine", AVAILABLE)
+def test_last_states_changed_in_place_do_as_without_a_compiler(engine):
+    layer = glasscell.LSTM(3, 8, engine=engine)
+
+    def loss(x: torch.Tensor) -> torch.Tensor:
+        output, (h, c) = layer(x)
+        return output.sum() + h.mul_(2).sum() + c.mul_(3).sum()
+
+    x = leaf(6, 4, 3)
+    (expected,) = torch.autograd.grad(loss(x), x)
+    (found,) = torch.autograd.grad(whole(loss)(x), x)
+    assert_close(found, expected, kind="gradient")
+
+
 def test_lengths_and_a_trace_in_a_compiled_model():
     plain, model = twins(glasscell.LSTM)
     run: Any = torch.compile(model, backend="eager")

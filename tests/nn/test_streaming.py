@@ -1,12 +1,14 @@
 """glasscell.stream: one step at a time gives what the layer gives over the whole sequence."""
 
 import os
+import pickle
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from tests.engines.subjects import NAMES
 from tests.tolerances import assert_close, assert_same_bits
+from torch.nn.utils.parametrizations import weight_norm
 
 import glasscell
 from glasscell import GRU, LSTM, RNN, InputError, stream
@@ -211,17 +213,58 @@ def test_a_change_of_the_weights_holds_from_the_next_step_on(change):
     assert_close(y, layer(x[1:2], state)[0][0])
 
 
+@pytest.mark.parametrize("engine", ["auto", "reference"])
+def test_a_change_of_what_parametrizes_a_weight_holds_too(engine):
+    layer = LSTM(I, H, engine=engine)
+    weight_norm(layer, "weight_hh_l0")
+    s, x = stream(layer), inputs(layer)
+    s.step(x[0])
+    state = s.state
+    with torch.no_grad():
+        dict(layer.named_parameters())["parametrizations.weight_hh_l0.original0"].mul_(3)
+    assert_close(s.step(x[1]), layer(x[1:2], state)[0][0].detach())
+
+
+@pytest.mark.parametrize("engine", ["auto", "reference"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(torch.float64, torch.float32), (torch.float32, torch.float64)],
+    ids=str,
+)
+def test_a_layer_that_changes_its_precision(before, after, engine):
+    layer = LSTM(I, H, dtype=before, engine=engine)
+    s, x = stream(layer), torch.randn(2, B, I)
+    s.step(x[0].to(before))
+    layer.to(after)
+    with pytest.raises(InputError, match=r"the stream began in .*reset\(\) begins anew"):
+        s.step(x[1].to(after))
+    with pytest.raises((InputError, RuntimeError)):
+        s.step(x[1].to(before))
+    s.reset()
+    assert_close(s.step(x[1].to(after)), layer(x[1:2].to(after))[0][0].detach())
+
+
+def test_a_pickled_stream_goes_on():
+    layer = LSTM(I, H)
+    s, x = stream(layer), inputs(layer)
+    s.step(x[0])
+    other = pickle.loads(pickle.dumps(s))
+    assert_same_bits(other.step(x[1]), s.step(x[1]))
+
+
 @pytest.mark.parametrize(
     ("x", "error", "reason"),
     [
         (torch.randn(B, I + 1), InputError, r"x: expected \(B, 5\) or \(5,\), got \(3, 6\)"),
         (torch.randn(2, B, I), InputError, r"x: expected \(B, 5\)"),
+        (torch.randn(B, I, 2), InputError, r"x: expected \(B, 5\)"),
+        (torch.tensor(1.0), InputError, r"x: expected \(B, 5\)"),
         (torch.randn(B + 1, I), InputError, r"expected 3 sequences.*reset\(\) begins anew"),
         (torch.randn(B, I).double(), InputError, "expected torch.float32"),
         (torch.ones(B, I, dtype=torch.long), InputError, "expected torch.float32"),
         ([1.0], TypeError, "x: expected a Tensor, got list"),
     ],
-    ids=["size", "dims", "batch", "float64", "whole-numbers", "list"],
+    ids=["size", "dims", "dims-after", "no-dims", "batch", "float64", "whole-numbers", "list"],
 )
 def test_wrong_steps_are_refused_and_change_nothing(x, error, reason):
     layer = LSTM(I, H)

@@ -13,7 +13,6 @@ from glasscell.bench.run import (
     works,
 )
 from glasscell.bench.scale import Scale
-from glasscell.bench.skipped import Skipped
 
 __all__ = [
     "GROUPS",
@@ -26,7 +25,6 @@ __all__ = [
     "Report",
     "Row",
     "Scale",
-    "Skipped",
     "Times",
     "Verdict",
     "Work",

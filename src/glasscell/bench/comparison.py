@@ -121,7 +121,8 @@ class Comparison:
         case, shape, flops, dtype, engine: as in `Row`.
         ours: our peer.
         rivals: what it is held against; the fastest of them counts.
-        expected: the answer as torch.nn has it in float64.
+        expected: the right answer: as torch.nn or a loop in Python has it in float64, or what the
+            same model gives without being compiled.
         threads: of torch, for this case alone; as they are if absent.
         calls: how many calls are timed together; as many as the clock needs if absent.
     """

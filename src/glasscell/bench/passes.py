@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ OURS, THEIRS = "glasscell", "torch.nn"
 Input = Tensor | PackedSequence
 
 
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
 Gates = Callable[[], Tensor | None]
 
 
@@ -65,7 +66,7 @@ def training(name: str, layer: nn.Module, x: Input, w: Tensor, gates: Gates | No
     return Peer(name, run, answer)
 
 
-def exact(layer: nn.Module) -> nn.Module:
+def exact(layer: ModuleT) -> ModuleT:
     """A copy in float64: what others are held against."""
     return copy.deepcopy(layer).double()
 
@@ -81,15 +82,19 @@ def tokens(x: Input) -> Tensor:
     return x if isinstance(x, Tensor) else x.data
 
 
-def keep_gates(layer: glasscell.LSTM | glasscell.GRU) -> list[LayerRecord]:
-    """Makes a layer record every gate and state; the list holds what its last run recorded."""
+def keep_gates(layer: glasscell.LSTM | glasscell.GRU) -> Gates:
+    """Makes a layer record every gate and state; gives the gates (T, B, G, H) of its last run."""
     kept: list[LayerRecord] = []
 
     def keep(_: nn.Module, records: tuple[LayerRecord, ...]) -> None:
         kept[:] = records
 
+    def gates() -> Tensor | None:
+        found = kept[0].record.gates
+        return None if found is None else kept[0].layout.padded(found)
+
     layer.register_record_hook(keep)
-    return kept
+    return gates
 
 
 def _values(found: Any, gates: Gates | None) -> dict[str, Tensor]:

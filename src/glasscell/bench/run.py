@@ -18,7 +18,6 @@ from glasscell.bench.comparison import Row
 from glasscell.bench.goals import Verdict
 from glasscell.bench.runtimes import missing
 from glasscell.bench.scale import Scale
-from glasscell.bench.skipped import Skipped
 from glasscell.errors import UserError
 from glasscell.files import write_file
 
@@ -31,12 +30,10 @@ class Outcome:
 
     Attributes:
         rows: in the order in which they were measured.
-        skipped: why nothing was measured; None if it was.
     """
 
     work: Work
     rows: tuple[Row, ...] = ()
-    skipped: str | None = None
 
     @property
     def verdict(self) -> Verdict | None:
@@ -70,12 +67,9 @@ def measure(work: Work, scale: Scale, progress: Callable[[str], None] = print) -
     with warnings.catch_warnings():
         # torch's word on its own slow paths, which is what the figures are about
         warnings.filterwarnings("ignore", "LSTM with projections is not supported")
-        try:
-            for case in work.cases(scale):
-                progress(case.case)
-                rows.append(case.measure(scale.budget * work.budget, scale.rounds))
-        except Skipped as why:
-            return Outcome(work, tuple(rows), str(why))
+        for case in work.cases(scale):
+            progress(case.case)
+            rows.append(case.measure(scale.budget * work.budget, scale.rounds))
     return Outcome(work, tuple(rows))
 
 
@@ -147,7 +141,6 @@ def _work(outcome: Outcome) -> dict[str, Any]:
             "each": goal.each,
             "aim": goal.aim,
         },
-        "skipped": outcome.skipped,
         "verdict": None
         if verdict is None
         else {

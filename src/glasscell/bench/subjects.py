@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 import glasscell
+from glasscell.bench.agreement import Answer
 from glasscell.bench.comparison import Comparison, Peer
+from glasscell.bench.loops import Looped
 from glasscell.bench.passes import (
     OURS,
     THEIRS,
+    Gates,
     Input,
     exact,
     inference,
@@ -94,12 +97,24 @@ class Subject:
         ours.engine = engine if refusals.get(engine, "not there") is None else "auto"
         return ours, theirs
 
-    def peer(self, name: str, layer: nn.Module, x: Input, w: Tensor | None = None) -> Peer:
-        """One layer on one input, run as this subject is; w weighs the loss of a training step."""
+    def peer(
+        self,
+        name: str,
+        layer: nn.Module,
+        x: Input,
+        w: Tensor | None = None,
+        gates: Gates | None = None,
+    ) -> Peer:
+        """One layer on one input, run as this subject is.
+
+        Args:
+            w: weighs the loss of a training step.
+            gates: gives the gates of its last run, where they are to be checked.
+        """
         if not self.trained:
-            return inference(name, layer, x)
+            return inference(name, layer, x, gates)
         assert w is not None
-        return training(name, layer, x, w)
+        return training(name, layer, x, w, gates)
 
     def loss_weights(self) -> Tensor | None:
         """What the loss of a training step weighs the output's tokens by."""
@@ -130,27 +145,41 @@ def side_by_side(
 
     Args:
         engine: of ours; where "native" cannot run this, "auto" picks.
-        gates_kept: whether ours records every gate and state of every step.
+        gates_kept: whether ours records every gate and state of every step; not of a ragged batch.
         case: what the row is called, if not after its shape.
         threads: for this row alone.
     """
     ours, theirs = subject.layers(engine)
     x, w = subject.input(), subject.loss_weights()
     runs = ours.explain_engine(x).engine
-    if gates_kept:
-        keep_gates(ours)
+    gates = keep_gates(ours) if gates_kept else None
     w_64 = None if w is None else w.double()
     in_float64 = subject.peer("torch.nn, float64", exact(theirs), leaf(x, torch.float64), w_64)
     rivals = [subject.peer(THEIRS, theirs, x, w)]
     rivals += [runtime.peer(theirs, tokens(x), subject.dtype) for runtime in runtimes]
     return Comparison(
         case=case or subject.case,
-        ours=subject.peer(OURS, ours, x, w),
+        ours=subject.peer(OURS, ours, x, w, gates),
         rivals=tuple(rivals),
-        expected=in_float64.answer,
+        expected=with_gates(in_float64, theirs, x) if gates_kept else in_float64.answer,
         shape=subject.shape,
         flops=subject.flops,
         dtype=subject.dtype,
         engine=runs,
         threads=threads,
     )
+
+
+def with_gates(right: Peer, layer: nn.Module, x: Input) -> Callable[[], Answer]:
+    """A peer's answer with the gates, which torch.nn hides, as a loop of cells has them."""
+
+    def answer_and_gates() -> Answer:
+        assert isinstance(x, Tensor)
+        assert right.answer is not None
+        answer, loop = right.answer(), Looped(exact(layer))
+        with torch.no_grad():
+            loop(x.double())
+        assert loop.gates is not None
+        return Answer({**answer.values, "gates": loop.gates}, answer.gradients)
+
+    return answer_and_gates

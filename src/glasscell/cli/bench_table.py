@@ -57,9 +57,6 @@ class Tables:
         work, rows = outcome.work, list(outcome.rows)
         self._say("")
         self._say(f"{work.group}: {work.name}, against {work.against}", style="bold")
-        if outcome.skipped is not None:
-            self._say(f"Skipped: {outcome.skipped}.")
-            return
         if work.worst is not None:
             shown = sorted(rows, key=lambda row: row.ratio or 0)[: work.worst]
             self._say(f"The {len(shown)} worst of {len(rows)} rows:")

@@ -35,13 +35,14 @@ class _Sequence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *grads):
-        n = len(ctx.saved_tensors) - len(Steps._fields)
-        call = ctx.call.with_tensors(ctx.saved_tensors[:n])
+        saved = ctx.saved_tensors  # asked for once: whoever offloads them fetches them each time
+        n = len(saved) - len(Steps._fields)
+        call = ctx.call.with_tensors(saved[:n])
         needed = ctx.needs_input_grad[3:]
         if torch.is_grad_enabled():  # create_graph=True: the gradient itself must have a graph
             found = _differentiable_backward(call, needed, Steps(*grads))
         else:
-            steps = Steps(*ctx.saved_tensors[n:])
+            steps = Steps(*saved[n:])
             found = ctx.backward_of_engine(call, steps, Steps(*grads), tuple(needed))
         return None, None, None, *(g if n else None for g, n in zip(found, needed, strict=True))
 

@@ -132,6 +132,8 @@ def backward(
         of_steps: where to write dL/dh_t, dL/dc_t and dL/dgate_t of every step, if anywhere.
     """
     check_inputs(call)
+    _check_steps(call, steps, "")
+    _check_steps(call, grads, "dL/d")
     inputs = [contiguous(t) for t in (call.x, call.h_0, call.c_0)]
     saved = [*inputs, *(contiguous(t) for t in (steps.h, steps.c, steps.gates, steps.q))]
     given = [contiguous(t) for t in (grads.h, grads.c, grads.gates, grads.pre)]
@@ -174,6 +176,16 @@ def check_inputs(call: Call) -> None:
         _check("c_0", c_0, (B, rows // cell.G), dtype)
 
 
+def _check_steps(call: Call, steps: Steps, prefix: str) -> None:
+    """The same for what a backward is given: steps that are kept, or gradients of them."""
+    N, G, (rows, P), dtype = call.packing.N, call.cell.G, call.weights.U.shape, call.x.dtype
+    H, exact = rows // G, torch.promote_types(dtype, torch.float32)
+    shapes = Steps((N, P), (N, H), (N, G, H), (N, G, H), (N, H))  # type: ignore[arg-type]
+    for name, tensor, shape in zip(Steps._fields, steps, shapes, strict=True):
+        if tensor is not None:
+            _check(prefix + name, tensor, shape, exact if name == "c" else dtype)  # type: ignore[arg-type]
+
+
 def _check(name: str, tensor: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype) -> None:
     if tensor is None or tensor.shape != shape or tensor.dtype != dtype or not tensor.is_cpu:
         found = (
@@ -209,8 +221,7 @@ def one_stepper(calls: list[Call]) -> Callable[[Tensor], Tensor]:
     )
 
     def step(x: Tensor) -> Tensor:
-        if not x.is_contiguous():
-            x = x.contiguous()
+        x = contiguous(x)
         y = x.new_empty(B, P)
         stepper.step(x.data_ptr(), y.data_ptr())
         return y

@@ -33,7 +33,9 @@ def address(tensor: Tensor | None) -> int:
 
 
 def contiguous(tensor: MaybeTensor) -> MaybeTensor:
-    return tensor if tensor is None or tensor.is_contiguous() else tensor.detach().contiguous()
+    if tensor is None or (tensor.is_contiguous() and not tensor.is_neg()):
+        return tensor
+    return tensor.detach().resolve_neg().contiguous()
 
 
 def version(tensor: Tensor) -> int:

@@ -153,11 +153,11 @@ class BackwardRun {
     Real* acc = sums[size_t(thread)];
     const int end = std::min(rows.end, last.size), live = int(std::min<int64_t>(rows.end, size));
     std::memset(acc, 0, size_t(std::max(0, std::max(end, live) - rows.first)) * strip * sizeof(Real));
-    const Pack* weights = reinterpret_cast<const Pack*>(p.dh.template as<Element>() + v * panel);
+    const Pack* U = reinterpret_cast<const Pack*>(p.dh.template as<Element>() + v * panel);
     const Element* from = last.d + columns.h_first;
     for_tiles<4>(rows.first, end, [&](int row, int count) {
       tile<Pack, 4, Along::row>(count, reinterpret_cast<const Pack*>(from + row * stride.d), stride.d / W,
-                                weights, columns.sum / W, acc + ptrdiff_t(row - rows.first) * strip, strip);
+                                U, columns.sum / W, acc + ptrdiff_t(row - rows.first) * strip, strip);
     });
     if (f.dh_0) {
       auto* dh_0 = static_cast<Store*>(f.dh_0);
@@ -203,11 +203,11 @@ class BackwardRun {
     if (projected) {
       acc = sums[size_t(thread)];
       if (live > rows.first) std::memset(acc, 0, size_t(live - rows.first) * strip * sizeof(Real));
-      const Pack* weights = reinterpret_cast<const Pack*>(p.dv.template as<Element>() + v * v_panel);
+      const Pack* V = reinterpret_cast<const Pack*>(p.dv.template as<Element>() + v * v_panel);
       const Element* from = dh_rows + (at.first[t] - origin) * stride.dh;
       for_tiles<4>(rows.first, live, [&](int row, int count) {
         tile<Pack, 4, Along::row>(count, reinterpret_cast<const Pack*>(from + row * stride.dh), stride.dh / W,
-                                  weights, padded<Mode>(P) / W, acc + ptrdiff_t(row - rows.first) * strip, strip);
+                                  V, padded<Mode>(P) / W, acc + ptrdiff_t(row - rows.first) * strip, strip);
       });
     } else {
       acc = product_with_U(thread, last, rows, at.size(t), v);

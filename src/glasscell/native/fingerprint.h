@@ -2,15 +2,19 @@
 // `.data`, NumPy or another process.
 #pragma once
 
-#include <utility>
+#include <algorithm>
+#include <vector>
 
+#include "calls.h"
 #include "threads.h"
 #include "vec.h"
 
 namespace glasscell::GLASSCELL_VARIANT {
 
 // Each word is multiplied into one of many running sums by an odd number, which loses nothing: a
-// single changed word always changes a sum, several with all but certainty.
+// single changed word always changes a sum. A product carries differences upwards only, so its high
+// half is brought down before the next word: several changed words, signs too, change a sum with all
+// but certainty.
 inline uint64_t fingerprint_of(const char* at, size_t bytes) {
   using Words = uint32_t __attribute__((vector_size(vector_bytes)));
   constexpr int streams = 4, lane_count = vector_bytes / 4;
@@ -22,10 +26,14 @@ inline uint64_t fingerprint_of(const char* at, size_t bytes) {
       Words words;
       std::memcpy(&words, at, sizeof words);
       sums[s] = (sums[s] ^ words) * odd;
+      sums[s] = (sums[s] << 15) | (sums[s] >> 17);
     }
   constexpr uint64_t odd64 = 0x9e3779b97f4a7c15u;
   uint64_t result = bytes;
-  for (; left > 0; --left) result = (result ^ uint8_t(*at++)) * odd64;
+  for (; left > 0; --left) {
+    result = (result ^ uint8_t(*at++)) * odd64;
+    result ^= result >> 29;
+  }
   for (const Words& sum : sums)
     for (int l = 0; l < lane_count; ++l) result = ((result ^ (result >> 29)) ^ sum[l]) * odd64;
   return result;

@@ -65,7 +65,7 @@ class Packed {
     kernels_.pack_forward(cell_, panels_, threads);
   }
 
-  // Whether these are, byte for byte, the weights that were packed.
+  // Whether these are the weights that were packed, going by the fingerprint of their bytes.
   bool holds(std::array<Address, 6> weights, int threads) const {
     nb::gil_scoped_release released;
     return fingerprint(weights, threads) == fingerprint_;
@@ -84,8 +84,8 @@ class Packed {
     kernels_.forward(f);
   }
 
-  // One step on a state in place; h is written to `y` too, if given. Over in microseconds, it keeps
-  // the interpreter's lock.
+  // One step on a state in place; h is written to `y` too, if given. It keeps
+  // the interpreter's lock: to give that up and take it again can take longer than a step.
   void step(int64_t B, Address x, Address h, Address c, Address y, int threads) const {
     Forward f{};
     f.sequences = {1, B, B, nullptr, false};

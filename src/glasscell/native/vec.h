@@ -197,5 +197,4 @@ GLASSCELL_INLINE void store(S* to, V v, int n) {
   store_some(to, v, n);
 }
 
-
 }  // namespace glasscell::GLASSCELL_VARIANT

@@ -45,8 +45,7 @@ class WeightGradients {
   void ask(Scratch& scratch, int64_t most_tokens, int threads) {
     const bool sums_apart = !std::is_same_v<Store, Real>;
     const size_t rows = size_t(columns.gates) * H;
-    padded_tokens = padded<Mode>(most_tokens);
-    const size_t tokens = size_t(padded_tokens);
+    const size_t tokens = size_t(padded<Mode>(most_tokens));
     scratch.ask(x_panels, wants_W ? tokens * x_strips * strip : 0);
     scratch.ask(h_panels, wants_U ? tokens * h_strips * strip : 0);
     scratch.ask(m_panels, wants_V ? tokens * m_strips * strip : 0);
@@ -296,7 +295,6 @@ class WeightGradients {
   const Strides stride;
   const int I, H, P, x_strips, h_strips, m_strips;
   const bool wants_W, wants_U, wants_V;
-  ptrdiff_t padded_tokens = 0;
   std::vector<Own> own;
   Element *x_panels, *h_panels, *m_panels;
   Pack *d_pairs, *dh_pairs;

@@ -99,6 +99,11 @@ class _Kept(NamedTuple):
     memory: list[int]
 
 
+def _shared(outputs: Sequence[Tensor]) -> list[Tensor]:
+    """The outputs that a tape may share memory with: all but the last states."""
+    return [outputs[0], *outputs[3:]]
+
+
 def _memory(outputs: Gradients, tensors: Gradients) -> list[int]:
     return [0 if t is None else t.data_ptr() for t in (*outputs, *tensors)]
 
@@ -118,12 +123,17 @@ def _forward(*given: Any) -> tuple[Tensor, ...]:
     def every_step(of_tokens: Tensor | None) -> Tensor | None:
         return None if of_tokens is None or not options.record else layout.padded(of_tokens)
 
-    c_n = None if record.c_n is None else layout.callers_states(record.c_n)
+    def last(states: Tensor | None) -> Tensor | None:
+        if states is None:
+            return None
+        states = layout.callers_states(states)
+        return states if tape is None else states.clone()  # the caller may write into them
+
     absent = record.h.new_empty(0)
     results = [
         layout.padded(record.h),
-        layout.callers_states(record.h_n),
-        c_n,
+        last(record.h_n),
+        last(record.c_n),
         every_step(record.c),
         every_step(record.gates),
         every_step(record.pre),
@@ -131,7 +141,7 @@ def _forward(*given: Any) -> tuple[Tensor, ...]:
     ]
     outputs = _apart([absent.clone() if r is None else r.detach() for r in results])
     if tape is not None:
-        outputs[-1].kept = _Kept(tape, layout, _memory(outputs, tensors))  # type: ignore[attr-defined]
+        outputs[-1].kept = _Kept(tape, layout, _memory(_shared(outputs), tensors))  # type: ignore[attr-defined]
     return tuple(outputs)
 
 
@@ -264,7 +274,8 @@ class _Recurrence(torch.autograd.Function):
     def forward(ctx, keyset, *given):
         tensors, options = given[:_N], Options(*given[_N:])
         outputs = _below_autograd(keyset, *given)
-        ctx.save_for_backward(*tensors, options.batch_sizes, options.lengths, *outputs)
+        kept = _shared(outputs)
+        ctx.save_for_backward(*tensors, options.batch_sizes, options.lengths, *kept)
         ctx.options = options._replace(batch_sizes=None, lengths=None)
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(*(o for o in outputs if o.dim() == 1))  # the absent, the tape

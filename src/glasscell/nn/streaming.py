@@ -35,8 +35,9 @@ class Stream:
         self._h: Tensor | None = None  # (L, B, P)
         self._c: Tensor | None = None  # (L, B, H)
         self._take_step: Any = None  # the engine's own way, for these weights and this batch
-        self._weights: Sequence[Tensor] = ()  # those that it was made for, and in which version
-        self._versions: list[tuple[int, int]] = []
+        # those that it was made for, alive so that their ids stay theirs, and in which version
+        self._weights: Sequence[Tensor] = ()
+        self._versions: list[tuple[int, torch.dtype, int]] = []
 
     def step(self, x: Tensor) -> Tensor:
         """Takes one step.
@@ -54,15 +55,20 @@ class Stream:
             arguments.check_step(self.layer, x)
         if x.dim() == 1:
             return self.step(x.unsqueeze(0)).squeeze(0)
-        if self._h is None or x.shape[0] != self._h.shape[1]:
-            self._begin(x)
         layer, h = self.layer, self._h
-        assert h is not None
-        if x.shape[1] != layer.input_size or x.dtype != h.dtype or x.device != h.device:
+        if h is None or x.shape != (h.shape[1], layer.input_size):
+            self._begin(x)
+        elif x.dtype != h.dtype or x.device != h.device:
             arguments.check_step(layer, x)
+            raise InputError(
+                f"x: the stream began in {h.dtype} on {h.device}, and its layer is now in "
+                f"{x.dtype} on {x.device}; reset() begins anew"
+            )
         with torch.no_grad():
-            weights = [weight for weight in layer._parameters.values() if weight is not None]
-            versions = [(id(weight), version(weight)) for weight in weights]
+            # what parametrizations are made of lies in modules below
+            weights = layer.parameters() if layer._modules else layer._parameters.values()
+            weights = [weight for weight in weights if weight is not None]
+            versions = [(id(weight), weight.dtype, version(weight)) for weight in weights]
             if self._take_step is None or versions != self._versions:
                 self._weights, self._versions = weights, versions
                 calls = [self._call(k, x) for k in range(layer.num_layers)]
@@ -186,6 +192,10 @@ class Stream:
                 self._c[k] = c
         return self._h[-1].clone()
 
+    def __getstate__(self) -> dict:
+        # what an engine made for this process is made anew where it is needed
+        return {**self.__dict__, "_take_step": None, "_weights": (), "_versions": []}
+
     def __repr__(self) -> str:
         batch = "no sequences yet" if self._h is None else f"{self._h.shape[1]} sequences"
         return f"Stream({self.layer}, {batch}, {self.steps} steps)"
@@ -196,7 +206,8 @@ def stream(layer: Recurrent) -> Stream:
 
     For sequences that come as they happen: a sensor, a keyboard, a model that reads what it has
     just written. The numbers are those of the layer over the whole sequence; in half precision the
-    state is rounded between steps, where a layer need not.
+    state is rounded between steps, where a layer need not. A stream runs in the precision of its
+    layer, whether autocast is on or not.
 
     Args:
         layer: a `glasscell.LSTM`, `GRU` or `RNN` in one direction, with any number of layers.

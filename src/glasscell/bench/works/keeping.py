@@ -8,7 +8,7 @@ from glasscell.bench.comparison import Comparison
 from glasscell.bench.loops import Looped
 from glasscell.bench.passes import OURS, exact, inference, keep_gates
 from glasscell.bench.scale import Scale
-from glasscell.bench.subjects import Subject
+from glasscell.bench.subjects import Subject, with_gates
 
 BATCHES, SIZES = (1, 32), (128, 256, 512)
 
@@ -27,14 +27,15 @@ def recorded(scale: Scale) -> Iterator[Comparison]:
         ours, theirs = subject.layers()
         recording, _ = subject.layers()
         recording.load_state_dict(theirs.state_dict())
-        keep_gates(recording)
+        gates = keep_gates(recording)
         x = subject.input()
         assert isinstance(x, Tensor)
+        right = inference("torch.nn, float64", exact(theirs), x.double())
         yield Comparison(
             case=subject.case,
-            ours=inference("recorded", recording, x),
+            ours=inference("recorded", recording, x, gates),
             rivals=(inference("unrecorded", ours, x),),
-            expected=inference("torch.nn, float64", exact(theirs), x.double()).answer,
+            expected=with_gates(right, theirs, x),
             shape=subject.shape,
             flops=subject.flops,
             engine=ours.explain_engine(x).engine,
@@ -45,12 +46,7 @@ def _beside_loop(subject: Subject) -> Comparison:
     ours, theirs = subject.layers()
     x = subject.input()
     assert isinstance(x, Tensor)
-    kept = keep_gates(ours)
-
-    def our_gates() -> Tensor | None:
-        found = kept[0].record.gates  # (N, G, H)
-        return None if found is None else found.unflatten(0, (subject.T, subject.B))
-
+    our_gates = keep_gates(ours)
     loop, right = Looped(theirs), Looped(exact(theirs))
     return Comparison(
         case=f"{subject.kind:<4} {subject.case}",

@@ -44,6 +44,7 @@ class _Peephole(nn.Module):
 
 class _Ours(_Peephole):
     engine = "auto"
+    gates: Tensor | None = None  # (T, B, G, H) of the last run
 
     def call(self, x: Tensor) -> Call:
         T, B, H = x.shape
@@ -55,12 +56,17 @@ class _Ours(_Peephole):
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[()]]:
         record = ops.run(self.call(x), self.engine)
         assert record.gates is not None
+        self.gates = record.gates.unflatten(0, x.shape[:2])
         return record.h.unflatten(0, x.shape[:2]), ()
 
 
 class _Loop(_Peephole):
+    gates_kept = False
+    gates: Tensor | None = None
+
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[()]]:
-        output, _ = lstm_loop(x, self.W, self.U, self.b_x, self.b_h, self.p, gates_kept=False)
+        weights = self.W, self.U, self.b_x, self.b_h, self.p
+        output, self.gates = lstm_loop(x, *weights, gates_kept=self.gates_kept)
         return output, ()
 
 
@@ -71,13 +77,16 @@ def _beside_loop(subject: Subject) -> Comparison:
     assert isinstance(x, Tensor)
     assert w is not None
     call = ours.call(x)
-    if "native" in ENGINES and ENGINES["native"].refuses(call) is None:
+    if ENGINES["native"].refuses(call) is None:
         ours.engine = "native"
+    right = exact(loop)
+    right.gates_kept = True
+    x_64, w_64 = leaf(x, torch.float64), w.double()
     return Comparison(
         case=subject.case,
-        ours=training(OURS, ours, x, w),
+        ours=training(OURS, ours, x, w, lambda: ours.gates),
         rivals=(training("Python loop", loop, x, w),),
-        expected=training("loop, float64", exact(loop), leaf(x, torch.float64), w.double()).answer,
+        expected=training("loop, float64", right, x_64, w_64, lambda: right.gates).answer,
         shape=subject.shape,
         flops=subject.flops,
         engine=choose(call, ours.engine).name,

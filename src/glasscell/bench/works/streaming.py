@@ -11,20 +11,13 @@ from glasscell.bench.agreement import Answer
 from glasscell.bench.comparison import Comparison, Peer
 from glasscell.bench.passes import OURS, THEIRS, exact
 from glasscell.bench.scale import Scale
-from glasscell.bench.skipped import Skipped
 from glasscell.bench.subjects import Subject
 
 CALLS = 100  # timed together: one takes microseconds
 
 
 def steps(scale: Scale) -> Iterator[Comparison]:
-    """One streamed step, beside a call of nn.LSTM on one step with the state it gave last.
-
-    Raises:
-        Skipped: this version has no streams.
-    """
-    if not hasattr(glasscell, "stream"):
-        raise Skipped("this version of glasscell has no stream")
+    """One streamed step, beside a call of nn.LSTM on one step with the state it gave last."""
     for B, H in scale.grid((1,), (64,)):
         yield _one_step(Subject(B, H, 1))
 
@@ -32,7 +25,7 @@ def steps(scale: Scale) -> Iterator[Comparison]:
 def _one_step(subject: Subject) -> Comparison:
     ours, theirs = subject.layers("auto")
     x = subject.input()[0]  # (B, I)
-    stream = glasscell.stream(ours)  # type: ignore[attr-defined]
+    stream = glasscell.stream(ours)
     their_state: Any = None
 
     def our_step() -> Tensor:
