@@ -129,6 +129,11 @@ class Verdict:
     aim_met: bool | None
 
     def __str__(self) -> str:
+        return f"{self.figures}: {self.status}"
+
+    @property
+    def figures(self) -> str:
+        """The mean of the rows, and the worst of them."""
         told = self.goal.measure.told
         text = f"{told(self.mean)}"
         if self.rows > 1:
@@ -139,7 +144,7 @@ class Verdict:
             )
             if self.short:
                 text += f", {self.short} short"
-        return f"{text}: {self.status}"
+        return text
 
     @property
     def status(self) -> str:

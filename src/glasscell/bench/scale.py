@@ -27,7 +27,7 @@ class Scale:
 
     @classmethod
     def quick(cls, budget: float = 0.2) -> Scale:
-        """About a minute in all."""
+        """Some minutes in all; too short and too few shapes to judge by."""
         return cls(budget=budget, rounds=3, few=True)
 
     def grid(self, *axes: Sequence[int]) -> list[tuple[int, ...]]:

@@ -52,8 +52,8 @@ class Tables:
         with console.status(work.name) as status:
             yield lambda case: status.update(f"{work.name}: {' '.join(case.split())}")
 
-    def show(self, outcome: Outcome) -> None:
-        """One work: its table, what is remarkable about it, and the verdict."""
+    def show(self, outcome: Outcome, *, judged: bool = True) -> None:
+        """One work: its table, what is remarkable about it, and where it is judged the verdict."""
         work, rows = outcome.work, list(outcome.rows)
         self._say("")
         self._say(f"{work.group}: {work.name}, against {work.against}", style="bold")
@@ -66,13 +66,14 @@ class Tables:
         for line in _remarks(outcome):
             self._say(line)
         if (verdict := outcome.verdict) is not None:
-            style = "green" if verdict.met else "bold red"
+            style = None if not judged else "green" if verdict.met else "bold red"
+            told = str(verdict) if judged else f"{verdict.figures}: a first look, and no verdict"
             assert work.goal is not None
             self._say(f"Promised: {work.goal.told()}.")
             without = ""
             if work.has_runtimes and self._missing:
                 without = f" (without {' and '.join(self._missing)})"
-            self._say(f"{verdict}{without}", style=style)
+            self._say(f"{told}{without}", style=style)
 
     def _table(self, work: Work, rows: list[Row]) -> Table:
         names = list(dict.fromkeys(name for row in rows for name in row.times))

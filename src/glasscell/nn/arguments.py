@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     from glasscell.nn.recurrent import Recurrent
 
 
+def not_a_layer(name: str, given: object) -> str:
+    """What to say to somebody who gave something else than one of our layers."""
+    kind = type(given)
+    text = (
+        f"{name}: expected a glasscell.LSTM, GRU or RNN, got {kind.__module__}.{kind.__qualname__}"
+    )
+    if isinstance(given, torch.nn.RNNBase):
+        return f"{text}. Ours takes the same arguments and its state_dict"
+    if isinstance(given, torch.nn.Module):
+        return f"{text}. Of a model, give the layer itself: model.lstm, or whatever its name is"
+    return text
+
+
 def check_options(
     input_size: int,
     hidden_size: int,

@@ -338,7 +338,11 @@ class Recurrent(nn.Module):
 
 def _outside_the_graph() -> Callable:
     """`Recurrent._forward` as one opaque call. Made here: importing the compiler takes seconds."""
-    return torch.compiler.disable(Recurrent._forward)
+    return torch.compiler.disable(
+        Recurrent._forward,
+        reason="a layer that is traced, or under a torch.func transform, runs beside the graph: "
+        "compile without fullgraph=True",
+    )
 
 
 def explain_engine(
@@ -358,5 +362,5 @@ def explain_engine(
         InputError: an input the layer would refuse.
     """
     if not isinstance(layer, Recurrent):
-        raise TypeError(f"layer: expected a glasscell.LSTM, GRU or RNN, got {type(layer)!r}")
+        raise TypeError(arguments.not_a_layer("layer", layer))
     return layer.explain_engine(input, hx, lengths=lengths)

@@ -223,9 +223,10 @@ def stream(layer: Recurrent) -> Stream:
         >>> stream.save("state.safetensors")
     """
     if not isinstance(layer, Recurrent):
-        raise TypeError(f"layer: expected a glasscell.LSTM, GRU or RNN, got {type(layer).__name__}")
+        raise TypeError(arguments.not_a_layer("layer", layer))
     if layer.bidirectional:
         raise InputError(
-            "layer: a bidirectional layer reads from the end too, and a stream has none"
+            "layer: a bidirectional layer reads from the end too, and a stream has none; "
+            "a layer for streams is made with bidirectional=False"
         )
     return Stream(layer)
