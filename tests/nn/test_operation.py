@@ -13,7 +13,9 @@ from tests.tolerances import assert_close, assert_same_bits
 from torch import Tensor
 
 from glasscell.cells import Weights, spec
+from glasscell.engines import ENGINES as TABLE
 from glasscell.engines import Call, Packing, Record
+from glasscell.engines.call import writes_backward
 from glasscell.engines.reference import ReferenceEngine
 from glasscell.errors import EngineError, InputError
 from glasscell.nn.operation import Options, recurrence
@@ -188,6 +190,28 @@ def test_a_tape_whose_memory_went_to_others_is_made_again(engine, overwritten):
     lost.fill_(math.nan)
     for a, b in zip(BACKWARD(d, outputs, tensors, *given.options), expected, strict=True):
         assert_same_bits(a, b)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_tape_is_used_where_inputs_were_computed_again(engine, monkeypatch):
+    """As a compiler does with what is cheap; an engine that keeps its steps needs no more."""
+    runs: list[Call] = []
+    written = writes_backward(TABLE[engine])
+    name = "forward" if written else "run"
+    original = getattr(TABLE[engine], name)
+
+    def counted(call: Call) -> Any:
+        runs.append(call)
+        return original(call)
+
+    monkeypatch.setattr(TABLE[engine], name, counted)
+    given = example(
+        SUBJECTS["lstm"], "dense", grad=False, engine=engine, needed=[True] * 7 + [False] * 2
+    )
+    tensors = [given.x.clone(), given.h_0, given.c_0, *given.weights]
+    d = [torch.randn(T, B, H, dtype=torch.float64), *[None] * 5]
+    BACKWARD(d, list(OPERATION(*given.arguments)), tensors, *given.options)
+    assert len(runs) == (1 if written else 2)
 
 
 def test_a_tape_goes_with_its_graph():

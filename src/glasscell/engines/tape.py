@@ -32,6 +32,11 @@ class Tape(Protocol):
     @property
     def record(self) -> Record: ...
 
+    @property
+    def keeps_inputs(self) -> bool:
+        """Whether it holds on to the tensors of the call that ran; else it takes equal ones."""
+        ...
+
     def gradients(self, call: Call, d: Gradients, needed: Sequence[bool]) -> Gradients:
         """dL/d(each of `Call.tensors()`), in their order; None where it is zero or not needed.
 
@@ -76,6 +81,7 @@ class StepsTape:
     engine: WritesBackward
     steps: Steps
     record: Record
+    keeps_inputs = False
 
     def gradients(self, call: Call, d: Gradients, needed: Sequence[bool]) -> Gradients:
         h, h_n, c_n, c, gates, pre = d
@@ -99,6 +105,7 @@ class GraphTape:
 
     leaves: Sequence[Tensor | None]
     record: Record
+    keeps_inputs = True
 
     def gradients(self, call: Call, d: Gradients, needed: Sequence[bool]) -> Gradients:
         outputs = self.record

@@ -6,9 +6,9 @@ many steps and sequences there are, and how long each is, is never part of a gra
 
 A forward whose backward will come keeps a tape for it. A graph holds nothing but tensors, so the
 tape hangs on one: an empty one, the last output, which lives as long as the graph's own saved
-tensors do. The tape shares memory with what went in and came out, which a compiler saves for the
-backward, or writes over and computes again. So the backward goes by the tape only if it gets
-all of it back in the same memory; if not, it runs the forward again.
+tensors do. The tape shares memory with what came out, and some tapes with what went in too, which
+a compiler saves for the backward, or writes over and computes again. So the backward goes by the
+tape only if it gets all that is shared back in the same memory; if not, it runs the forward again.
 """
 
 from collections.abc import Sequence
@@ -100,12 +100,16 @@ class _Kept(NamedTuple):
 
 
 def _shared(outputs: Sequence[Tensor]) -> list[Tensor]:
-    """The outputs that a tape may share memory with: all but the last states."""
-    return [outputs[0], *outputs[3:]]
+    """The outputs that a tape may share memory with, from all of them or from these: not the last
+    states.
+    """
+    return [outputs[0], *outputs[-4:]]
 
 
-def _memory(outputs: Gradients, tensors: Gradients) -> list[int]:
-    return [0 if t is None else t.data_ptr() for t in (*outputs, *tensors)]
+def _memory(tape: Tape, outputs: Gradients, tensors: Gradients) -> list[int]:
+    """Where all lies that a tape may share memory with."""
+    shared = (*outputs, *tensors) if tape.keeps_inputs else outputs
+    return [0 if t is None else t.data_ptr() for t in shared]
 
 
 def _forward(*given: Any) -> tuple[Tensor, ...]:
@@ -141,7 +145,8 @@ def _forward(*given: Any) -> tuple[Tensor, ...]:
     ]
     outputs = _apart([absent.clone() if r is None else r.detach() for r in results])
     if tape is not None:
-        outputs[-1].kept = _Kept(tape, layout, _memory(_shared(outputs), tensors))  # type: ignore[attr-defined]
+        kept = _Kept(tape, layout, _memory(tape, _shared(outputs), tensors))
+        outputs[-1].kept = kept  # type: ignore[attr-defined]
     return tuple(outputs)
 
 
@@ -150,7 +155,7 @@ def _backward(
 ) -> list[Tensor]:
     options = Options(*given)
     kept: _Kept | None = getattr(outputs[-1], "kept", None)
-    if kept is not None and kept.memory == _memory(outputs, tensors):
+    if kept is not None and kept.memory == _memory(kept.tape, _shared(outputs), tensors):
         tape = kept.tape
         call, layout = _read(tensors, options, kept.layout)
     else:

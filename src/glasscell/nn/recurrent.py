@@ -27,6 +27,11 @@ States = tuple[Tensor, Tensor | None]  # h (B, P) and c (B, H)
 # As torch.nn calls them, in the order of `Weights`.
 WEIGHT_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 
+BESIDE_THE_GRAPH = (
+    "a layer that is traced, or under a torch.func transform, runs beside the graph: "
+    "compile without fullgraph=True"
+)
+
 RecordHook = Callable[["Recurrent", tuple[LayerRecord, ...]], None]
 
 
@@ -156,6 +161,7 @@ class Recurrent(nn.Module):
             # A compiler would unroll the recurrence, step by step; it is one operation instead.
             if compiled.fits_a_graph(self, input, hx):
                 return compiled.forward(self, input, hx, lengths)
+            torch._dynamo.graph_break(msg=BESIDE_THE_GRAPH)  # what fullgraph=True says
             run = _outside_the_graph()
             return run(self, input, hx, lengths)
         return self._forward(input, hx, lengths)
@@ -338,11 +344,7 @@ class Recurrent(nn.Module):
 
 def _outside_the_graph() -> Callable:
     """`Recurrent._forward` as one opaque call. Made here: importing the compiler takes seconds."""
-    return torch.compiler.disable(
-        Recurrent._forward,
-        reason="a layer that is traced, or under a torch.func transform, runs beside the graph: "
-        "compile without fullgraph=True",
-    )
+    return torch.compiler.disable(Recurrent._forward, reason=BESIDE_THE_GRAPH)
 
 
 def explain_engine(
