@@ -71,9 +71,11 @@ def ledger(layer: LayerTrace, step: int = -1, b: int = 0) -> Ledger:
 
     Example:
         >>> with glasscell.trace(lstm) as trace:
-        ...     lstm(x)
+        ...     y = lstm(x)
         >>> account = analysis.ledger(trace["l0"], step=20)
-        >>> account.contributions[:, 3].abs().topk(5)  # which inputs unit 3 holds at step 20
+        >>> account.contributions.shape  # (K, H): the 21 steps so far, unit by unit
+        torch.Size([21, 8])
+        >>> largest = account.contributions[:, 3].abs().topk(5)  # which inputs unit 3 holds
     """
     maps = layer.gate_maps
     gates = torch.stack([layer.sequence(gate.name, b) for gate in maps], -2).detach().double()

@@ -45,7 +45,7 @@ class Trace:
 
     Example:
         >>> with glasscell.trace(model) as trace:
-        ...     model(x)
+        ...     y = model(x)
         >>> trace["encoder.l0"].forget_gate.shape
         torch.Size([35, 4, 128])
 
