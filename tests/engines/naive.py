@@ -4,7 +4,9 @@ Nothing here comes from the package. It knows no packing: steps after a sequence
 computed and thrown away.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -26,14 +28,24 @@ class Layer:
 
 
 def run_layer(
-    model: Model, x: Array, lengths: list[int], h_0: Array, c_0: Array = None, reverse: bool = False
+    model: Model,
+    x: Array,
+    lengths: list[int],
+    h_0: Array,
+    c_0: Array = None,
+    reverse: bool = False,
+    edit: Callable[[int, str, Array], Array] | None = None,
 ) -> Layer:
-    """x (T, B, I), h_0 (B, P), c_0 (B, H); zeros wherever a sequence has no step."""
+    """x (T, B, I), h_0 (B, P), c_0 (B, H); zeros wherever a sequence has no step.
+
+    Args:
+        edit: gives a quantity of step t another value, from t, its letter and its (B, H) value.
+    """
     T = x.shape[0]
     h, c = h_0, c_0
     found: dict[str, list] = {name: [None] * T for name in QUANTITIES}
     for t in reversed(range(T)) if reverse else range(T):
-        step = model.step(x[t], h, c)
+        step = model.step(x[t], h, c) if edit is None else model.step(x[t], h, c, partial(edit, t))
         real = np.array([t < length for length in lengths])
         h = choose(real, step.h, h)
         c = None if c is None else choose(real, step.c, c)

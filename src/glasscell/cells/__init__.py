@@ -1,6 +1,7 @@
 """The equations: gate maps, and the LSTM, GRU and RNN cells built from them."""
 
 from glasscell.cells.cell import Cell, Step, StepBackward, StepGradient
+from glasscell.cells.edits import UNEDITED, StepEdits, composed
 from glasscell.cells.gates import RELU, SIGMOID, SQUASHES, TANH, GateMap, Squash, Weights
 from glasscell.cells.gru import GRU
 from glasscell.cells.lstm import LSTM, with_peepholes
@@ -17,12 +18,15 @@ __all__ = [
     "SIGMOID",
     "SQUASHES",
     "TANH",
+    "UNEDITED",
     "Cell",
     "GateMap",
     "Squash",
     "Step",
     "StepBackward",
+    "StepEdits",
     "StepGradient",
     "Weights",
+    "composed",
     "with_peepholes",
 ]

@@ -11,6 +11,7 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
+from glasscell.cells.edits import UNEDITED, StepEdits
 from glasscell.cells.gates import GateMap, Weights, input_term, recurrent_term
 
 
@@ -19,7 +20,7 @@ class Step:
     """All that one step computed, for B sequences. With T*B rows it describes many steps."""
 
     pre: Tensor  # (B, G, H)  what goes into each squash
-    gates: Tensor  # (B, G, H)  what comes out of it
+    gates: Tensor  # (B, G, H)  what comes out of it, after any edit: what the step went on with
     h: Tensor  # (B, P)  h_t
     c: Tensor | None = None  # (B, H)  c_t, for cells that have a cell state
     q: Tensor | None = None  # (B, H)  the recurrent term that a gate multiplies (GRU)
@@ -46,6 +47,7 @@ class StepBackward:
     dc: Tensor | None = None  # (B, H)  dL/dc_t, what comes through h_t included
     dgates: Tensor | None = None  # (B, G, H)  dL/d(each gate)
     m: Tensor | None = None  # (B, H)  the hidden state before its projection, for dL/dV
+    dVm: Tensor | None = None  # (B, P)  dL/d(what the projection gave), before any edit
 
 
 class Cell(ABC):
@@ -95,6 +97,11 @@ class Cell(ABC):
             k += n
         return parts[0] if len(parts) == 1 else torch.cat(parts, -2)
 
+    def squashed(self, step: Step, edits: StepEdits) -> Tensor:
+        """(B, G, H) what came out of each squash: the step's gates, before any edit of them."""
+        edited = any(gate.name in edits.of for gate in self.gates)
+        return self.activate(step.pre) if edited else step.gates
+
     @abstractmethod
     def preactivations(self, x: Tensor, h: Tensor, w: Weights) -> tuple[Tensor, Tensor | None]:
         """(B, G, H) what the squashes get from x_t and h_{t-1}, before any peephole, and `q`.
@@ -104,12 +111,20 @@ class Cell(ABC):
         """
 
     @abstractmethod
-    def step(self, x: Tensor, h: Tensor, c: Tensor | None, w: Weights) -> Step:
+    def step(
+        self, x: Tensor, h: Tensor, c: Tensor | None, w: Weights, edits: StepEdits = UNEDITED
+    ) -> Step:
         """One step: x_t (B, I), h_{t-1} (B, P), c_{t-1} (B, H) or None."""
 
     @abstractmethod
     def step_backward(
-        self, d: StepGradient, step: Step, h: Tensor, c: Tensor | None, w: Weights
+        self,
+        d: StepGradient,
+        step: Step,
+        h: Tensor,
+        c: Tensor | None,
+        w: Weights,
+        edits: StepEdits = UNEDITED,
     ) -> StepBackward:
         """The backward of `step`: d is dL/d(step), h and c are h_{t-1} and c_{t-1}."""
 

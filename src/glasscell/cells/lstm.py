@@ -26,6 +26,7 @@ from glasscell.cells.cell import (
     require_reads,
     summed_terms,
 )
+from glasscell.cells.edits import UNEDITED, StepEdits
 from glasscell.cells.gates import SIGMOID, TANH, GateMap, Squash, Weights
 
 
@@ -64,49 +65,64 @@ class LSTM(Cell):
     def preactivations(self, x: Tensor, h: Tensor, w: Weights) -> tuple[Tensor, None]:
         return summed_terms(x, h, w, self.G), None
 
-    def step(self, x: Tensor, h: Tensor, c: Tensor | None, w: Weights) -> Step:
+    def step(
+        self, x: Tensor, h: Tensor, c: Tensor | None, w: Weights, edits: StepEdits = UNEDITED
+    ) -> Step:
         c_prev = _present(c)
         i_pre, f_pre, g_pre, o_pre = summed_terms(x, h, w, self.G).unbind(-2)  # each (B, H)
 
         i_pre = self._peek("input_gate", i_pre, c_prev, w)
         f_pre = self._peek("forget_gate", f_pre, c_prev, w)
-        i = self.input_gate.squash.apply(i_pre)
-        f = self.forget_gate.squash.apply(f_pre)
-        g = self.candidate.squash.apply(g_pre)
-        c_t = f * c_prev + i * g
+        i = edits.apply("input_gate", self.input_gate.squash.apply(i_pre))
+        f = edits.apply("forget_gate", self.forget_gate.squash.apply(f_pre))
+        g = edits.apply("candidate", self.candidate.squash.apply(g_pre))
+        c_t = edits.apply("cell", f * c_prev + i * g)
 
         o_pre = self._peek("output_gate", o_pre, c_t, w)
-        o = self.output_gate.squash.apply(o_pre)
+        o = edits.apply("output_gate", self.output_gate.squash.apply(o_pre))
         h_t = o * self.output_squash.apply(c_t)
         if w.V is not None:
             h_t = h_t @ w.V.T  # (B, P)
+        h_t = edits.apply("hidden", h_t)
 
         pre = torch.stack((i_pre, f_pre, g_pre, o_pre), -2)
         return Step(pre, torch.stack((i, f, g, o), -2), h_t, c_t)
 
     def step_backward(
-        self, d: StepGradient, step: Step, h: Tensor, c: Tensor | None, w: Weights
+        self,
+        d: StepGradient,
+        step: Step,
+        h: Tensor,
+        c: Tensor | None,
+        w: Weights,
+        edits: StepEdits = UNEDITED,
     ) -> StepBackward:
         c_prev, c_t = _present(c), _present(step.c)
         i, f, g, o = step.gates.unbind(-2)  # each (B, H)
+        i_own, f_own, g_own, o_own = self.squashed(step, edits).unbind(-2)
         tanh_c = self.output_squash.apply(c_t)
-        dh = torch.zeros_like(step.h) if d.h is None else d.h
+        dh = torch.zeros_like(step.h) if d.h is None else edits.backward("hidden", d.h)
 
         # h_t = V m_t,  m_t = o_t * tanh(c_t)
         dm = dh if w.V is None else dh @ w.V  # (B, H)
         do = added(dm * tanh_c, part(d.gates, 3))
-        do_pre = added(do * self.output_gate.squash.slope(o), part(d.pre, 3))
+        do_own = edits.backward("output_gate", do)
+        do_pre = added(do_own * self.output_gate.squash.slope(o_own), part(d.pre, 3))
         dc = added(dm * o * self.output_squash.slope(tanh_c), d.c)
         dc = self._peeked("output_gate", dc, do_pre, w)
 
         # c_t = f_t * c_{t-1} + i_t * g_t
-        di = added(dc * g, part(d.gates, 0))
-        df = added(dc * c_prev, part(d.gates, 1))
-        dg = added(dc * i, part(d.gates, 2))
-        di_pre = added(di * self.input_gate.squash.slope(i), part(d.pre, 0))
-        df_pre = added(df * self.forget_gate.squash.slope(f), part(d.pre, 1))
-        dg_pre = added(dg * self.candidate.squash.slope(g), part(d.pre, 2))
-        dc_prev = dc * f
+        dc_own = edits.backward("cell", dc)
+        di = added(dc_own * g, part(d.gates, 0))
+        df = added(dc_own * c_prev, part(d.gates, 1))
+        dg = added(dc_own * i, part(d.gates, 2))
+        di_own = edits.backward("input_gate", di)
+        df_own = edits.backward("forget_gate", df)
+        dg_own = edits.backward("candidate", dg)
+        di_pre = added(di_own * self.input_gate.squash.slope(i_own), part(d.pre, 0))
+        df_pre = added(df_own * self.forget_gate.squash.slope(f_own), part(d.pre, 1))
+        dg_pre = added(dg_own * self.candidate.squash.slope(g_own), part(d.pre, 2))
+        dc_prev = dc_own * f
         dc_prev = self._peeked("input_gate", dc_prev, di_pre, w)
         dc_prev = self._peeked("forget_gate", dc_prev, df_pre, w)
 
@@ -120,6 +136,7 @@ class LSTM(Cell):
             dc=dc,
             dgates=torch.stack((di, df, dg, do), -2),
             m=o * tanh_c,
+            dVm=dh,
         )
 
     @property

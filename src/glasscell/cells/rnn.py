@@ -20,6 +20,7 @@ from glasscell.cells.cell import (
     require_reads,
     summed_terms,
 )
+from glasscell.cells.edits import UNEDITED, StepEdits
 from glasscell.cells.gates import TANH, GateMap, Weights
 
 
@@ -42,17 +43,26 @@ class RNN(Cell):
     def preactivations(self, x: Tensor, h: Tensor, w: Weights) -> tuple[Tensor, None]:
         return summed_terms(x, h, w, self.G), None
 
-    def step(self, x: Tensor, h: Tensor, c: Tensor | None, w: Weights) -> Step:
+    def step(
+        self, x: Tensor, h: Tensor, c: Tensor | None, w: Weights, edits: StepEdits = UNEDITED
+    ) -> Step:
         pre = summed_terms(x, h, w, self.G)  # (B, 1, H)
-        h_t = self.hidden.squash.apply(pre)
-        return Step(pre, h_t, h_t.squeeze(-2))
+        h_t = edits.apply("hidden", self.hidden.squash.apply(pre).squeeze(-2))
+        return Step(pre, h_t.unsqueeze(-2), h_t)
 
     def step_backward(
-        self, d: StepGradient, step: Step, h: Tensor, c: Tensor | None, w: Weights
+        self,
+        d: StepGradient,
+        step: Step,
+        h: Tensor,
+        c: Tensor | None,
+        w: Weights,
+        edits: StepEdits = UNEDITED,
     ) -> StepBackward:
         dh = torch.zeros_like(step.h) if d.h is None else d.h
         dh = added(dh, part(d.gates, 0))
-        dpre = dh * self.hidden.squash.slope(step.h)
+        h_own = self.squashed(step, edits).squeeze(-2)  # (B, H)
+        dpre = edits.backward("hidden", dh) * self.hidden.squash.slope(h_own)
         dpre = added(dpre, part(d.pre, 0)).unsqueeze(-2)  # (B, 1, H)
         return StepBackward(
             dx_term=dpre,

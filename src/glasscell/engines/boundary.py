@@ -5,30 +5,47 @@ backward cannot do, a gradient with a graph of its own (`create_graph=True`, dou
 computed by autograd through the unrolled steps instead: slower, and the same numbers.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from glasscell.engines.call import Call, Steps
+from glasscell.cells import Weights
+from glasscell.engines.call import Call, Steps, WritesBackward
+from glasscell.engines.edits import table_gradients
 from glasscell.engines.unrolled import unrolled
 
-Forward = Callable[[Call], Steps]
-# dL/d(each of Call.tensors()) from the call, its steps, dL/d(steps), and which are needed
-Backward = Callable[[Call, Steps, Steps, tuple[bool, ...]], tuple[Tensor | None, ...]]
+INPUTS = 3 + len(Weights._fields)  # x, h_0, c_0 and the weights: what an engine's backward knows
 
 
-def bounded(call: Call, forward: Forward, backward: Backward) -> Steps:
-    """Runs `forward` as one node whose backward is `backward`."""
-    return Steps(*_Sequence.apply(call, forward, backward, *call.tensors()))
+def bounded(call: Call, engine: WritesBackward) -> Steps:
+    """Runs an engine's forward as one node whose backward is the engine's."""
+    return Steps(*_Sequence.apply(call, engine, *call.tensors()))
+
+
+def written_gradients(
+    engine: WritesBackward, call: Call, steps: Steps, grads: Steps, needed: Sequence[bool]
+) -> tuple[Tensor | None, ...]:
+    """dL/d(each of `Call.tensors()`) that is needed, from dL/d(steps), by an engine's backward.
+
+    Those of every step are left where the call says.
+    """
+    of_tables = needed[INPUTS:]
+    of_steps = call.gradients is not None or any(of_tables)
+    found, d = engine.backward(call, steps, grads, tuple(needed[:INPUTS]), of_steps)
+    if d is None:
+        return *found, *(None for _ in of_tables)
+    if call.gradients is not None:
+        call.gradients.add(d)
+    return *found, *table_gradients(call, steps, d, of_tables)
 
 
 class _Sequence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, call: Call, forward: Forward, backward: Backward, *tensors: Tensor | None):
-        steps = forward(call.with_tensors(tensors))
+    def forward(ctx, call: Call, engine: WritesBackward, *tensors: Tensor | None):
+        steps = engine.forward(call.with_tensors(tensors))
         ctx.call = call.with_tensors([None] * len(tensors))  # the graph keeps its own
-        ctx.backward_of_engine = backward
+        ctx.engine = engine
         ctx.save_for_backward(*tensors, *steps)
         ctx.set_materialize_grads(False)
         return tuple(steps)
@@ -37,14 +54,17 @@ class _Sequence(torch.autograd.Function):
     def backward(ctx, *grads):
         saved = ctx.saved_tensors  # asked for once: whoever offloads them fetches them each time
         n = len(saved) - len(Steps._fields)
-        call = ctx.call.with_tensors(saved[:n])
-        needed = ctx.needs_input_grad[3:]
+        call, steps = ctx.call.with_tensors(saved[:n]), Steps(*saved[n:])
+        needed = ctx.needs_input_grad[2:]
         if torch.is_grad_enabled():  # create_graph=True: the gradient itself must have a graph
             found = _differentiable_backward(call, needed, Steps(*grads))
+            if call.gradients is not None:
+                with torch.no_grad():
+                    none = (False,) * len(needed)
+                    written_gradients(ctx.engine, call, steps, Steps(*grads), none)
         else:
-            steps = Steps(*saved[n:])
-            found = ctx.backward_of_engine(call, steps, Steps(*grads), tuple(needed))
-        return None, None, None, *(g if n else None for g, n in zip(found, needed, strict=True))
+            found = written_gradients(ctx.engine, call, steps, Steps(*grads), needed)
+        return None, None, *(g if n else None for g, n in zip(found, needed, strict=True))
 
 
 def _differentiable_backward(

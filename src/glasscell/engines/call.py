@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from glasscell.cells import Cell, Weights
+from glasscell.engines.edits import RunEdit
 from glasscell.engines.packing import Packing
 
 
@@ -21,15 +22,22 @@ class Call(NamedTuple):
     c_0: Tensor | None = None  # (B, H)  for cells that have a cell state
     reverse: bool = False
     record: bool = False  # whether the caller will read gates and states of every step
+    edits: tuple[RunEdit, ...] = ()  # at most one for each quantity
+    gradients: "GradientRecord | None" = None  # where a backward is to leave those of every step
 
     def tensors(self) -> tuple[Tensor | None, ...]:
-        """Everything a gradient may be asked for."""
-        return self.x, self.h_0, self.c_0, *self.weights
+        """Everything a gradient may be asked for: the weights' tables of edits come last."""
+        tables = [table for edit in self.edits for table in (edit.scale, edit.shift)]
+        return self.x, self.h_0, self.c_0, *self.weights, *tables
 
     def with_tensors(self, tensors: Sequence[Any]) -> "Call":
         """The same call on other tensors, given in the order of `tensors`."""
-        x, h_0, c_0, *weights = tensors
-        return self._replace(x=x, h_0=h_0, c_0=c_0, weights=Weights(*weights))
+        x, h_0, c_0, *rest = tensors
+        weights, tables = rest[: len(Weights._fields)], iter(rest[len(Weights._fields) :])
+        edits = tuple(
+            edit._replace(scale=next(tables), shift=next(tables)) for edit in self.edits
+        )
+        return self._replace(x=x, h_0=h_0, c_0=c_0, weights=Weights(*weights), edits=edits)
 
     def to(self, dtype: torch.dtype) -> "Call":
         """The same call with every tensor in another precision."""
@@ -56,6 +64,34 @@ class StepGradients(NamedTuple):
     h: Tensor  # (N, P)
     c: Tensor | None  # (N, H)
     gates: Tensor  # (N, G, H)
+
+    def of(self, quantity: str, cell: Cell) -> Tensor:
+        """(N, H) dL/d(a quantity), by its public name."""
+        names = [gate.name for gate in cell.gates]
+        if quantity in names:  # an RNN's only gate is its hidden state
+            return self.gates[:, names.index(quantity)]
+        found = self.h if quantity == "hidden" else self.c
+        assert found is not None
+        return found
+
+
+class GradientRecord:
+    """Where a run's backward leaves dL/d(each state and gate of every step).
+
+    Attributes:
+        found: their sum over all backwards so far, as a parameter's `.grad` is; None before any.
+    """
+
+    def __init__(self) -> None:
+        self.found: StepGradients | None = None
+
+    def add(self, d: StepGradients) -> None:
+        before = self.found
+        self.found = d if before is None else StepGradients(*map(_sum, before, d))
+
+
+def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return a if b is None else b if a is None else a + b
 
 
 class Record(NamedTuple):
@@ -106,7 +142,7 @@ class Engine(Protocol):
 
 
 class WritesBackward(Protocol):
-    """What an engine that writes its backward out has besides: its two halves, without autograd.
+    """What an engine that writes its backward out has besides: its halves, without autograd.
 
     The tensors of the call are in one dtype, and no autocast is on.
     """
@@ -116,12 +152,13 @@ class WritesBackward(Protocol):
         ...
 
     def backward(
-        self, call: Call, steps: Steps, grads: Steps, needed: tuple[bool, ...]
-    ) -> tuple[Tensor | None, ...]:
-        """dL/d(each of `Call.tensors()`), in their order, from dL/d(steps).
+        self, call: Call, steps: Steps, grads: Steps, needed: tuple[bool, ...], of_steps: bool
+    ) -> tuple[tuple[Tensor | None, ...], StepGradients | None]:
+        """dL/d(x, h_0, c_0 and each weight), from dL/d(steps); and, if `of_steps`, dL/d(each state
+        and gate of every step).
 
         Args:
-            needed: for each of them, whether its gradient is asked for; the others are ignored.
+            needed: for each of the first, whether it is asked for; the others are ignored.
         """
         ...
 

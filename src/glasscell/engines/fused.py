@@ -12,6 +12,7 @@ from torch import Tensor
 
 from glasscell.cells import GRU, LSTM, RELU, RNN, Cell, Weights
 from glasscell.engines.call import Call, Record
+from glasscell.engines.observed import observed
 from glasscell.engines.replay import replay
 from glasscell.engines.transforms import active_transform
 
@@ -33,16 +34,18 @@ class TorchEngine:
     def refuses(self, call: Call) -> str | None:
         if call.cell not in OPERATIONS:
             return "PyTorch has no fused operation for this cell"
+        if call.edits:
+            return "PyTorch's fused operation cannot be edited inside"
         if transform := active_transform(call.tensors()):
             return f"PyTorch's fused operation does not run under {transform}"
         return None
 
     def run(self, call: Call) -> Record:
         h, h_n, c_n = fused(call)
-        if not call.record:
+        if not call.record and call.gradients is None:
             return Record(h=h, h_n=h_n, c_n=c_n)
         # The last states stay those of the operation: a record changes nothing.
-        return replay(call, h)._replace(h_n=h_n, c_n=c_n)
+        return observed(call, replay(call, h)._replace(h_n=h_n, c_n=c_n))
 
     def step(self, call: Call) -> tuple[Tensor, Tensor | None]:
         if call.weights.V is not None:  # the operation for one step knows no projection

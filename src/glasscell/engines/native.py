@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from glasscell.cells import LSTM, Cell
-from glasscell.engines.boundary import bounded
+from glasscell.engines.boundary import INPUTS, bounded
 from glasscell.engines.call import Call, Record, StepGradients, Steps
 from glasscell.engines.packed import DTYPES, KINDS, SQUASHES, address, contiguous, kernels, packed
 from glasscell.engines.precision import dtype_of_run, in_one_dtype
@@ -34,7 +34,7 @@ class NativeEngine:
     def run(self, call: Call) -> Record:
         call = in_one_dtype(call)
         if needs_gradient(call):
-            steps = bounded(call, self.forward, self.backward)
+            steps = bounded(call, self)
             c = None if steps.c is None else steps.c.to(call.x.dtype)
             return Record.of(call, steps.h, c, steps.gates, steps.pre)
         (h, c, gates, pre, _), h_n, c_n = forward(call, keep=call.record)
@@ -48,18 +48,13 @@ class NativeEngine:
         return forward(call, keep=True)[0]
 
     def backward(
-        self, call: Call, steps: Steps, grads: Steps, needed: tuple[bool, ...]
-    ) -> tuple[Tensor | None, ...]:
-        return backward(call, steps, grads, needed)
+        self, call: Call, steps: Steps, grads: Steps, needed: tuple[bool, ...], of_steps: bool
+    ) -> tuple[tuple[Tensor | None, ...], StepGradients | None]:
+        return backward(call, steps, grads, needed, of_steps)
 
     def step_gradients(self, call: Call, steps: Steps, grads: Steps) -> StepGradients:
-        assert steps.gates is not None
-        found = StepGradients(
-            h=torch.empty_like(steps.h),
-            c=None if steps.c is None else torch.empty_like(steps.c),
-            gates=torch.empty_like(steps.gates),
-        )
-        backward(call, steps, grads, (False,) * len(call.tensors()), found)
+        _, found = backward(call, steps, grads, (False,) * INPUTS, of_steps=True)
+        assert found is not None
         return found
 
 
@@ -93,7 +88,7 @@ def forward(call: Call, *, keep: bool) -> tuple[Steps, Tensor, Tensor | None]:
         keep: whether gates, cell states and what the backward needs are written down.
     """
     check_inputs(call)
-    cell, w, x, packing, h_0, c_0, reverse, record = call
+    cell, w, x, packing, h_0, c_0, reverse, record, edits, _ = call
     x, h_0, c_0 = contiguous(x), contiguous(h_0), contiguous(c_0)
     N, B, G = packing.N, packing.B, cell.G
     rows, P = w.U.shape
@@ -108,13 +103,22 @@ def forward(call: Call, *, keep: bool) -> tuple[Steps, Tensor, Tensor | None]:
         c = x.new_empty(N, H, dtype=exact) if cell.has_cell_state else None
         gates = x.new_empty(N, G, H)
         q = x.new_empty(N, H) if cell.kind == "gru" else None
-    if record:
+    if record or (keep and edits):  # what came out of an edited gate's squash, follows from it
         pre = x.new_empty(N, G, H)
     sizes = _sizes(call)
     inputs = [address(x), address(h_0), address(c_0)]
     outputs = [address(tensor) for tensor in (h, c, gates, pre, q, h_n, c_n)]
+    tables = _tables(call)
     packed(cell, w).forward(
-        packing.T, B, N, address(sizes), reverse, inputs, outputs, torch.get_num_threads()
+        packing.T,
+        B,
+        N,
+        address(sizes),
+        reverse,
+        inputs,
+        outputs,
+        [address(t) for t in tables],
+        torch.get_num_threads(),
     )
     return Steps(h=h, c=c, gates=gates, pre=pre, q=q), h_n, c_n
 
@@ -124,28 +128,37 @@ def backward(
     steps: Steps,
     grads: Steps,
     needed: tuple[bool, ...],
-    of_steps: StepGradients | None = None,
-) -> tuple[Tensor | None, ...]:
-    """dL/d(each of `Call.tensors()`) that is needed, from dL/d(h, c, gates, pre) of every step.
-
-    Args:
-        of_steps: where to write dL/dh_t, dL/dc_t and dL/dgate_t of every step, if anywhere.
+    of_steps: bool,
+) -> tuple[tuple[Tensor | None, ...], StepGradients | None]:
+    """dL/d(x, h_0, c_0 and each weight) that is needed, from dL/d(h, c, gates, pre) of every step;
+    and, if `of_steps`, dL/dh_t, dL/dc_t and dL/dgate_t.
     """
     check_inputs(call)
     _check_steps(call, steps, "")
     _check_steps(call, grads, "dL/d")
     inputs = [contiguous(t) for t in (call.x, call.h_0, call.c_0)]
-    saved = [*inputs, *(contiguous(t) for t in (steps.h, steps.c, steps.gates, steps.q))]
+    pre = steps.pre if call.edits else None
+    saved = [*inputs, *(contiguous(t) for t in (steps.h, steps.c, steps.gates, steps.q, pre))]
     given = [contiguous(t) for t in (grads.h, grads.c, grads.gates, grads.pre)]
     found = [
         torch.empty_like(tensor, memory_format=torch.contiguous_format)
         if tensor is not None and wanted
         else None
-        for tensor, wanted in zip(call.tensors(), needed, strict=True)
+        for tensor, wanted in zip(call.tensors()[:INPUTS], needed, strict=True)
     ]
+    found_steps = None
+    if of_steps:
+        assert steps.gates is not None
+        found_steps = StepGradients(
+            h=torch.empty_like(steps.h, memory_format=torch.contiguous_format),
+            c=None
+            if steps.c is None
+            else torch.empty_like(steps.c, memory_format=torch.contiguous_format),
+            gates=torch.empty_like(steps.gates, memory_format=torch.contiguous_format),
+        )
     weights = [contiguous(t) for t in call.weights]
     packing = call.packing
-    sizes = _sizes(call)
+    sizes, tables = _sizes(call), _tables(call)
     packed(call.cell, call.weights).backward(
         packing.T,
         packing.B,
@@ -156,10 +169,11 @@ def backward(
         [address(t) for t in saved],
         [address(t) for t in given],
         [address(t) for t in found],
-        [address(t) for t in of_steps or (None, None, None)],
+        [address(t) for t in found_steps or (None, None, None)],
+        [address(t) for t in tables],
         torch.get_num_threads(),
     )
-    return tuple(found)
+    return tuple(found), found_steps
 
 
 def check_inputs(call: Call) -> None:
@@ -167,13 +181,19 @@ def check_inputs(call: Call) -> None:
 
     The weights are looked at when they are packed.
     """
-    cell, w, x, packing, h_0, c_0, *_ = call
+    cell, w, x, packing, h_0, c_0, _, _, edits, _ = call
     rows, I = w.W.shape
     B, dtype = packing.B, w.W.dtype
     _check("x", x, (packing.N, I), dtype)
     _check("h_0", h_0, (B, w.U.shape[1]), dtype)
     if cell.has_cell_state:
         _check("c_0", c_0, (B, rows // cell.G), dtype)
+    for edit in edits:
+        R, width = len(edit.scale), w.U.shape[1] if edit.quantity == "hidden" else rows // cell.G
+        _check("edit.rows", edit.rows, (packing.N,), torch.int64)
+        _check("edit.scale", edit.scale, (R, width), dtype)
+        _check("edit.shift", edit.shift, (R, width), dtype)
+        assert not packing.N or -1 <= int(edit.rows.min()) <= int(edit.rows.max()) < R
 
 
 def _check_steps(call: Call, steps: Steps, prefix: str) -> None:
@@ -197,6 +217,23 @@ def _check(name: str, tensor: Tensor | None, shape: tuple[int, ...], dtype: torc
 def _sizes(call: Call) -> Tensor | None:
     """(T,) the batch sizes, for a ragged batch."""
     return None if call.packing.is_dense else torch.tensor(call.packing.batch_sizes)
+
+
+def _tables(call: Call) -> list[Tensor | None]:
+    """The edits as the kernels read them: for each gate, the cell and the hidden state its rows,
+    scale and shift, None where nothing edits it. Nothing at all where there is no edit.
+    """
+    if not call.edits:
+        return []
+    # an RNN's only gate is its hidden state, which is edited once
+    gates = [gate.name for gate in call.cell.gates if gate.name != "hidden"]
+    slots = [*gates, *[""] * (4 - len(gates)), "cell", "hidden"]
+    found = {edit.quantity: edit for edit in call.edits}
+    tables: list[Tensor | None] = []
+    for slot in slots:
+        edit = found.get(slot)
+        tables += (None,) * 3 if edit is None else map(contiguous, edit[1:])
+    return tables
 
 
 def one_stepper(calls: list[Call]) -> Callable[[Tensor], Tensor]:

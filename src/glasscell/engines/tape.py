@@ -13,6 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from glasscell.engines.boundary import written_gradients
 from glasscell.engines.call import (
     Call,
     Engine,
@@ -21,6 +22,7 @@ from glasscell.engines.call import (
     WritesBackward,
     writes_backward,
 )
+from glasscell.engines.observed import on_steps
 from glasscell.engines.precision import in_one_dtype
 
 Gradients = Sequence[Tensor | None]
@@ -84,15 +86,12 @@ class StepsTape:
     keeps_inputs = False
 
     def gradients(self, call: Call, d: Gradients, needed: Sequence[bool]) -> Gradients:
-        h, h_n, c_n, c, gates, pre = d
-        packing, reverse = call.packing, call.reverse
-        h = h if h_n is None else packing.with_last(h, h_n, reverse)
-        c = c if c_n is None else packing.with_last(c, c_n, reverse)
-        if c is not None and self.steps.c is not None:
-            c = c.to(self.steps.c.dtype)  # an engine may keep cell states more exactly
-        d_steps = Steps(h, c, gates, pre, None)  # type: ignore[arg-type]
+        d_steps = on_steps(call, d)
+        if d_steps.c is not None and self.steps.c is not None:
+            # an engine may keep cell states more exactly
+            d_steps = d_steps._replace(c=d_steps.c.to(self.steps.c.dtype))
         exact = call.to(self.steps.h.dtype)
-        found = self.engine.backward(exact, self.steps, d_steps, tuple(needed))
+        found = written_gradients(self.engine, exact, self.steps, d_steps, needed)
         return [
             g.to(tensor.dtype) if n and g is not None and tensor is not None else None
             for g, tensor, n in zip(found, call.tensors(), needed, strict=True)

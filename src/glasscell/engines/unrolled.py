@@ -5,15 +5,17 @@ from torch import Tensor
 
 from glasscell.cells import Step
 from glasscell.engines.call import Call, Steps
+from glasscell.engines.edits import step_edits
 
 
 def unrolled(call: Call) -> Steps:
     """All steps, one after the other; autograd, or any function transform, sees each of them."""
     cell, w, h, c = call.cell, call.weights, call.h_0, call.c_0
     steps: list[Step] = []
-    for rows in call.packing.steps(call.reverse):
+    visited = list(call.packing.steps(call.reverse))
+    for rows, edits in zip(visited, step_edits(call.edits, visited), strict=True):
         b = rows.stop - rows.start
-        step = cell.step(call.x[rows], h[:b], None if c is None else c[:b], w)
+        step = cell.step(call.x[rows], h[:b], None if c is None else c[:b], w, edits)
         steps.append(step)
         # h, c: each sequence's newest state, longest first; the first b of them have moved on
         h = replace_first(h, step.h)

@@ -189,6 +189,7 @@ class BackwardRun {
           Vec<Real> dh = load(acc + ptrdiff_t(b - rows.first) * strip + s * L);
           if (f.dh) dh = dh + load(static_cast<const Store*>(f.dh) + token * P + j, n);
           if (f.step_dh) store(static_cast<Store*>(f.step_dh) + token * P + j, dh, n);
+          if (f.edits.any) dh = edited_backward<Mode>(f.edits.of[Edits::hidden], token, P, j, n, dh);
           store(dh_rows + (token - origin) * stride.dh + j, dh, n);
         }
     }
@@ -213,8 +214,15 @@ class BackwardRun {
       acc = product_with_U(thread, last, rows, at.size(t), v);
     }
     Element* m = projected && f.dV ? m_rows + (at.first[t] - origin) * stride.m : nullptr;
-    for (int b = rows.first; b < live; ++b)
-      units.run(t, b, v * strip, acc + ptrdiff_t(b - rows.first) * strip, rows_of_t + b * stride.d, m ? m + b * stride.m : nullptr);
+    for (int b = rows.first; b < live; ++b) {
+      const Real* of_b = acc + ptrdiff_t(b - rows.first) * strip;
+      Element *d_b = rows_of_t + b * stride.d, *m_b = m ? m + b * stride.m : nullptr;
+      if (f.edits.any) {
+        units.template run<true>(t, b, v * strip, of_b, d_b, m_b);
+      } else {
+        units.template run<false>(t, b, v * strip, of_b, d_b, m_b);
+      }
+    }
   }
 
   void finish(int thread) {

@@ -40,6 +40,19 @@ struct Sequences {
   bool reverse;
 };
 
+// How one quantity is changed: each token's row of the tables scale and shift, or -1.
+struct Edit {
+  const int64_t* rows;  // (N,), or null where nothing changes it
+  const void *scale, *shift;
+};
+
+// The edits of a run: of each gate, of the cell state and of the hidden state.
+struct Edits {
+  static constexpr int cell = 4, hidden = 5, slots = 6;
+  Edit of[slots];
+  bool any;
+};
+
 struct Forward {
   Sequences sequences;
   const Panels* panels;
@@ -49,6 +62,7 @@ struct Forward {
   void* c;              // (N, H) or null; float32 where the rest is bfloat16
   void *gates, *pre;    // (N, G, H) or null
   void* q;              // (N, H) or null
+  Edits edits;
   int threads;
 };
 
@@ -56,12 +70,14 @@ struct Backward {
   Sequences sequences;
   const Panels* panels;
   const void *x, *h_0, *c_0, *h, *c, *gates, *q;
+  const void* pre;  // where gates are edited, else null
   // dL/d(each of the steps), or null where the loss does not reach
   const void *dh, *dc, *dgates, *dpre;
   // dL/d(inputs and weights), or null where nobody asks
   void *dx, *dh_0, *dc_0, *dW, *dU, *db_x, *db_h, *dV, *dp;
   // dL/dh_t, dL/dc_t, dL/dgate_t of every step, or null
   void *step_dh, *step_dc, *step_dgates;
+  Edits edits;
   int threads;
 };
 

@@ -1,6 +1,7 @@
 // One step of the cells' equations, for the units of a panel whose sums are ready.
 #pragma once
 
+#include "edits.h"
 #include "pack.h"
 #include "squash.h"
 
@@ -33,9 +34,32 @@ class UnitSteps {
 
   // The units of panel u, from its sums (row, S * L).
   void run(int u, const Rows& now, const Real* sums) const {
-    if constexpr (kind == Kind::lstm) lstm(u, now, sums);
-    if constexpr (kind == Kind::gru) gru(u, now, sums);
-    if constexpr (kind == Kind::rnn) rnn(u, now, sums);
+    if (f.edits.any) {
+      run<true>(u, now, sums);
+    } else {
+      run<false>(u, now, sums);
+    }
+  }
+
+  // What the projection gave for some numbers of one row.
+  void emit_projected(const Rows& now, int r, int j, int n, Vec<Real> h_t) const {
+    if (f.edits.any) h_t = edited<Mode>(f.edits.of[Edits::hidden], now.token + r, P, j, n, h_t);
+    emit(now, r, j, n, h_t);
+  }
+
+ private:
+  template <bool edits>
+  void run(int u, const Rows& now, const Real* sums) const {
+    if constexpr (kind == Kind::lstm) lstm<edits>(u, now, sums);
+    if constexpr (kind == Kind::gru) gru<edits>(u, now, sums);
+    if constexpr (kind == Kind::rnn) rnn<edits>(u, now, sums);
+  }
+
+  // A quantity after its edit, if there is one.
+  template <bool edits>
+  GLASSCELL_INLINE Vec<Real> changed(int slot, int64_t token, int j, int n, Vec<Real> q) const {
+    if constexpr (edits) return edited<Mode>(f.edits.of[slot], token, H, j, n, q);
+    return q;
   }
 
   // Some units' h_t of one row, to the caller and to the next step.
@@ -50,8 +74,8 @@ class UnitSteps {
     }
   }
 
- private:
   // The equations of cells/lstm.py.
+  template <bool edits>
   void lstm(int u, const Rows& now, const Real* sums) const {
     const int j = u * L, n = std::min(L, H - j);
     auto* gates = static_cast<Store*>(f.gates);
@@ -71,12 +95,12 @@ class UnitSteps {
       Vec<Real> i_pre = load(acc), f_pre = load(acc + L), g_pre = load(acc + 2 * L), o_pre = load(acc + 3 * L);
       if (peep[0]) i_pre = fma(load(peep[0], n), c_prev, i_pre);
       if (peep[1]) f_pre = fma(load(peep[1], n), c_prev, f_pre);
-      Vec<Real> i = apply<Real>(Squash(p.cell.squash[0]), i_pre);
-      Vec<Real> fg = apply<Real>(Squash(p.cell.squash[1]), f_pre);
-      Vec<Real> g = apply<Real>(Squash(p.cell.squash[2]), g_pre);
-      Vec<Real> c_t = fma(fg, c_prev, i * g);
+      Vec<Real> i = changed<edits>(0, row, j, n, apply<Real>(Squash(p.cell.squash[0]), i_pre));
+      Vec<Real> fg = changed<edits>(1, row, j, n, apply<Real>(Squash(p.cell.squash[1]), f_pre));
+      Vec<Real> g = changed<edits>(2, row, j, n, apply<Real>(Squash(p.cell.squash[2]), g_pre));
+      Vec<Real> c_t = changed<edits>(Edits::cell, row, j, n, fma(fg, c_prev, i * g));
       if (peep[3]) o_pre = fma(load(peep[3], n), c_t, o_pre);
-      Vec<Real> o = apply<Real>(Squash(p.cell.squash[3]), o_pre);
+      Vec<Real> o = changed<edits>(3, row, j, n, apply<Real>(Squash(p.cell.squash[3]), o_pre));
       Vec<Real> m_t = o * apply<Real>(out_squash, c_t);
       store(state, c_t, n);
       if (cells) store(cells + row * H + j, c_t, n);
@@ -91,12 +115,13 @@ class UnitSteps {
       if (projected) {
         store(now.m + r * m_stride + j, m_t, n);
       } else {
-        emit(now, r, j, n, m_t);
+        emit(now, r, j, n, changed<edits>(Edits::hidden, row, j, n, m_t));
       }
     }
   }
 
   // The equations of cells/gru.py.
+  template <bool edits>
   void gru(int u, const Rows& now, const Real* sums) const {
     const int j = u * L, n = std::min(L, H - j);
     auto* gates = static_cast<Store*>(f.gates);
@@ -108,12 +133,12 @@ class UnitSteps {
       const int64_t row = now.token + r;
       Vec<Real> past = load(now.q + r * L);
       Vec<Real> r_pre = load(acc), z_pre = load(acc + L);
-      Vec<Real> reset = apply<Real>(Squash(p.cell.squash[0]), r_pre);
-      Vec<Real> z = apply<Real>(Squash(p.cell.squash[1]), z_pre);
+      Vec<Real> reset = changed<edits>(0, row, j, n, apply<Real>(Squash(p.cell.squash[0]), r_pre));
+      Vec<Real> z = changed<edits>(1, row, j, n, apply<Real>(Squash(p.cell.squash[1]), z_pre));
       Vec<Real> n_pre = fma(reset, past, load(acc + 2 * L));
-      Vec<Real> cand = apply<Real>(Squash(p.cell.squash[2]), n_pre);
+      Vec<Real> cand = changed<edits>(2, row, j, n, apply<Real>(Squash(p.cell.squash[2]), n_pre));
       Real* state = now.state + ptrdiff_t(r) * H + j;
-      Vec<Real> h_t = fma(z, load(state, n), (one - z) * cand);
+      Vec<Real> h_t = changed<edits>(Edits::hidden, row, j, n, fma(z, load(state, n), (one - z) * cand));
       if (gates) {
         Store* to = gates + row * 3 * H + j;
         store(to, reset, n), store(to + H, z, n), store(to + 2 * H, cand, n);
@@ -129,6 +154,7 @@ class UnitSteps {
   }
 
   // The equations of cells/rnn.py.
+  template <bool edits>
   void rnn(int u, const Rows& now, const Real* sums) const {
     auto* gates = static_cast<Store*>(f.gates);
     auto* pres = static_cast<Store*>(f.pre);
@@ -138,7 +164,7 @@ class UnitSteps {
       for (int r = 0; r < now.count; ++r) {
         const int64_t row = now.token + r;
         Vec<Real> h_pre = load(sums + r * S * L + s * L);
-        Vec<Real> h_t = apply<Real>(Squash(p.cell.squash[0]), h_pre);
+        Vec<Real> h_t = changed<edits>(Edits::hidden, row, j, n, apply<Real>(Squash(p.cell.squash[0]), h_pre));
         if (gates) store(gates + row * H + j, h_t, n);
         if (pres) store(pres + row * H + j, h_pre, n);
         emit(now, r, j, n, h_t);

@@ -279,7 +279,7 @@ class ForwardRun {
         for (int s = 0; s < 4; ++s) {
           const int j = v * 4 * L + s * L, n = std::min(L, P - j);
           if (n <= 0) break;
-          for (int r = 0; r < rows; ++r) units.emit(now, row + r, j, n, load(sums + r * 4 * L + s * L));
+          for (int r = 0; r < rows; ++r) units.emit_projected(now, row + r, j, n, load(sums + r * 4 * L + s * L));
         }
       });
     }

@@ -48,6 +48,17 @@ Sequences sequences(int64_t T, int64_t B, int64_t N, Address batch_sizes, bool r
   return {T, B, N, sizes, reverse};
 }
 
+// Rows, scale and shift of each slot, or nothing at all.
+Edits edits(const std::vector<Address>& tables) {
+  Edits found{};
+  if (tables.empty()) return found;
+  if (tables.size() != 3 * Edits::slots) throw std::invalid_argument("edits: expected three tables for each quantity");
+  found.any = true;
+  for (size_t k = 0; k < Edits::slots; ++k)
+    found.of[k] = {static_cast<const int64_t*>(in(tables[3 * k])), in(tables[3 * k + 1]), in(tables[3 * k + 2])};
+  return found;
+}
+
 // One layer's weights in one direction, packed for the kernels; read-only from then on.
 class Packed {
  public:
@@ -72,13 +83,15 @@ class Packed {
   }
 
   void forward(int64_t T, int64_t B, int64_t N, Address batch_sizes, bool reverse,
-               std::array<Address, 3> inputs, std::array<Address, 7> outputs, int threads) const {
+               std::array<Address, 3> inputs, std::array<Address, 7> outputs,
+               const std::vector<Address>& tables, int threads) const {
     Forward f{};
     f.sequences = sequences(T, B, N, batch_sizes, reverse);
     f.panels = &panels_;
     f.x = in(inputs[0]), f.h_0 = in(inputs[1]), f.c_0 = in(inputs[2]);
     f.h = out(outputs[0]), f.c = out(outputs[1]), f.gates = out(outputs[2]), f.pre = out(outputs[3]);
     f.q = out(outputs[4]), f.h_n = out(outputs[5]), f.c_n = out(outputs[6]);
+    f.edits = edits(tables);
     f.threads = threads;
     nb::gil_scoped_release released;
     kernels_.forward(f);
@@ -97,14 +110,16 @@ class Packed {
   }
 
   void backward(int64_t T, int64_t B, int64_t N, Address batch_sizes, bool reverse,
-                std::array<Address, 6> weights, std::array<Address, 7> saved,
+                std::array<Address, 6> weights, std::array<Address, 8> saved,
                 std::array<Address, 4> gradients, std::array<Address, 9> wanted,
-                std::array<Address, 3> of_steps, int threads) {
+                std::array<Address, 3> of_steps, const std::vector<Address>& tables, int threads) {
     Backward f{};
     f.sequences = sequences(T, B, N, batch_sizes, reverse);
     f.panels = &panels_;
     f.x = in(saved[0]), f.h_0 = in(saved[1]), f.c_0 = in(saved[2]);
     f.h = in(saved[3]), f.c = in(saved[4]), f.gates = in(saved[5]), f.q = in(saved[6]);
+    f.pre = in(saved[7]);
+    f.edits = edits(tables);
     f.dh = in(gradients[0]), f.dc = in(gradients[1]), f.dgates = in(gradients[2]), f.dpre = in(gradients[3]);
     f.dx = out(wanted[0]), f.dh_0 = out(wanted[1]), f.dc_0 = out(wanted[2]);
     f.dW = out(wanted[3]), f.dU = out(wanted[4]), f.db_x = out(wanted[5]), f.db_h = out(wanted[6]);

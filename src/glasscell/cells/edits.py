@@ -1,0 +1,62 @@
+"""Edits of a step: some of what it computes is changed, and what follows reads the change.
+
+    q' = scale * q + shift         or q' = shift where scale is NaN: there q is replaced
+
+A quantity is edited where its equation ends: a gate after its squash, the cell state before the
+output gate may peek at it and before it is shown, the hidden state after its projection. Edits one
+after the other are one edit again.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+class StepEdits:
+    """The edits of one step, for B sequences. With N rows they are those of many steps.
+
+    Args:
+        of: for each quantity that is edited, by its public name, scale and shift, (B, H) each;
+            of a hidden state (B, P).
+    """
+
+    def __init__(self, of: Mapping[str, tuple[Tensor, Tensor]] | None = None) -> None:
+        self.of = of or {}
+
+    def __bool__(self) -> bool:
+        return bool(self.of)
+
+    def apply(self, quantity: str, q: Tensor) -> Tensor:
+        """q' from q; the same q where nothing edits this quantity."""
+        if quantity not in self.of:
+            return q
+        scale, shift = self.of[quantity]
+        replaced = scale.isnan()
+        # never NaN times anything: autograd would multiply with it even where q is replaced
+        return torch.where(replaced, shift, scale.masked_fill(replaced, 0) * q + shift)
+
+    def backward(self, quantity: str, dq: Tensor) -> Tensor:
+        """dL/dq from dL/dq'."""
+        if quantity not in self.of:
+            return dq
+        scale, _ = self.of[quantity]
+        return torch.where(scale.isnan(), 0, scale * dq)
+
+    def factor(self, quantity: str) -> Tensor | None:
+        """dq'/dq, (B, H); None where nothing edits this quantity."""
+        return None if quantity not in self.of else self.of[quantity][0].nan_to_num(0)
+
+
+UNEDITED = StepEdits()
+
+
+def composed(
+    first: tuple[Tensor, Tensor], then: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Scale and shift of two edits, one after the other."""
+    (scale, shift), (next_scale, next_shift) = first, then
+    # q is replaced whichever of the two replaces it; but what the first put there, by the second
+    replaced = scale.isnan() | next_scale.isnan()
+    kept, next_kept = scale.nan_to_num(0), next_scale.nan_to_num(0)
+    return (kept * next_kept).masked_fill(replaced, torch.nan), next_kept * shift + next_shift
