@@ -82,13 +82,13 @@ def test_steps_and_gradients_of_another_size_or_dtype(which, field):
     right = getattr(steps, field)
     needed = (True,) * len(call.tensors())
     grads = steps._replace(q=None)
-    native.backward(call, steps, grads, needed)
+    native.backward(call, steps, grads, needed, False)
     for wrong in (right[:-1], right[..., :-1], right.float()):
         of_steps = which == "steps"
         given = steps._replace(**{field: wrong}) if of_steps else steps
         ds = grads if of_steps else grads._replace(**{field: wrong})
         with pytest.raises(ValueError, match=f"{field}: expected"):
-            native.backward(call, given, ds, needed)
+            native.backward(call, given, ds, needed, False)
 
 
 def test_more_tokens_or_sequences_than_there_are():

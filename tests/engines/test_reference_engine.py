@@ -28,7 +28,7 @@ def packing_of(lengths: list[int]) -> Packing:
 
 
 def as_one_node(call: Call):
-    return bounded(call, unrolled, ReferenceEngine().backward)
+    return bounded(call, ReferenceEngine())
 
 
 def call_of(name: str, packing: Packing, reverse: bool, tensors: list) -> Call:

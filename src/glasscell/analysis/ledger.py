@@ -77,15 +77,13 @@ def ledger(layer: LayerTrace, step: int = -1, b: int = 0) -> Ledger:
         torch.Size([21, 8])
         >>> largest = account.contributions[:, 3].abs().topk(5)  # which inputs unit 3 holds
     """
-    maps = layer.gate_maps
-    gates = torch.stack([layer.sequence(gate.name, b) for gate in maps], -2).detach().double()
-    carried = layer.definition.carry(gates)  # (T, G, H) -> keep and write, (T, H) each
+    carried = layer.carry(torch.float64)
     if carried is None:
         raise InputError(
             f"{layer.name}: a {layer.kind} writes its whole state anew at each step, so there is "
             "no account of it; ledger is for an lstm or a gru"
         )
-    keep, write = carried
+    keep, write = (layer.of_sequence(each.detach(), b) for each in carried)  # (T, H)
     T = len(keep)
     if not -T <= step < T:
         raise InputError(f"step: expected 0 to {T - 1}, the steps of sequence {b}, got {step}")

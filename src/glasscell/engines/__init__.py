@@ -1,6 +1,8 @@
 """How a cell runs over a sequence: engines that share one contract and differ only in speed."""
 
-from glasscell.engines.call import Call, Engine, Record
+from glasscell.engines.call import Call, Engine, GradientRecord, Record, StepGradients
+from glasscell.engines.edits import RunEdit, combined
+from glasscell.engines.observed import observed
 from glasscell.engines.packing import Packing
 from glasscell.engines.replay import can_replay, replay
 from glasscell.engines.table import ENGINES, Choice, choose, choose_for_one_step, explain, stepper
@@ -10,12 +12,17 @@ __all__ = [
     "Call",
     "Choice",
     "Engine",
+    "GradientRecord",
     "Packing",
     "Record",
+    "RunEdit",
+    "StepGradients",
     "can_replay",
     "choose",
     "choose_for_one_step",
+    "combined",
     "explain",
+    "observed",
     "replay",
     "stepper",
 ]

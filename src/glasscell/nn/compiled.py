@@ -23,6 +23,8 @@ def fits_a_graph(layer: "Recurrent", input: Tensor | PackedSequence, hx: Any) ->
     """Whether this forward can be part of a graph. If not, it runs beside the graph, as it is."""
     if len(layer._record_hooks) > 0:  # the length, because a compiler watches no truth value
         return False  # what hooks do with a record is not the compiler's affair
+    if len(layer._edits) > 0:
+        return False  # the registered operation knows no edits
     if layer._cell_line is None:
         return False  # a graph could not say which cell it runs
     if isinstance(input, PackedSequence) and hx is None and input.sorted_indices is None:

@@ -1,16 +1,21 @@
 """One step at a time: `LSTMCell`, `GRUCell` and `RNNCell`, drop-ins for torch.nn's."""
 
 import math
+from collections import OrderedDict
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from glasscell import cells, ops
 from glasscell.cells import Cell, Weights
-from glasscell.engines import Call, Packing
+from glasscell.engines import Call, Packing, combined
 from glasscell.errors import InputError
 from glasscell.nn import arguments
+from glasscell.nn.edits import LayerEdit
 from glasscell.nn.layers import rnn_cell
+from glasscell.nn.layout import Layout
+from glasscell.nn.record import LayerRecord
 from glasscell.nn.recurrent import Device
 
 
@@ -36,6 +41,9 @@ class RecurrentCell(nn.Module):
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias
+        self._edits: OrderedDict[int, LayerEdit] = OrderedDict()
+        self._edited_steps = 0  # since the first of them
+        self.edited_record: LayerRecord | None = None  # of the last step that was edited
         rows = cell.G * hidden_size
 
         def parameter(*shape: int) -> nn.Parameter:
@@ -85,13 +93,44 @@ class RecurrentCell(nn.Module):
             for state in states
         ]  # (B, H) each
         h, c = before[0], before[1] if self.cell.has_cell_state else None
-        if torch.compiler.is_compiling():  # a compiler makes its own of the equations
+        if self._edits:
+            after = self._edited_step(x, h, c, batched)
+        elif torch.compiler.is_compiling():  # a compiler makes its own of the equations
             step = self.cell.step(x, h, c, self.weights())
             after = step.h, step.c
         else:
             packing = Packing.dense(1, x.shape[0])
             after = ops.step(Call(self.cell, self.weights(), x, packing, h, c))
         return tuple(v if batched else v.squeeze(0) for v in after if v is not None)
+
+    def register_edit(self, edit: LayerEdit) -> RemovableHandle:
+        """Changes what a step computes until the handle that comes back is removed. Steps are
+        counted from the next call on.
+        """
+        if not self._edits:
+            self._edited_steps = 0
+        handle = RemovableHandle(self._edits)
+        self._edits[handle.id] = edit
+        return handle
+
+    def _edited_step(
+        self, x: Tensor, h: Tensor, c: Tensor | None, batched: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        layout = Layout(Packing.dense(1, x.shape[0]), batched=batched, T=1)
+        edits = [
+            edit.at_step(self._edited_steps, layout, self.hidden_size, self.weight_ih)
+            for edit in self._edits.values()
+        ]
+        call = Call(self.cell, self.weights(), x, layout.packing, h, c, record=True)
+        call = call._replace(edits=combined([each for each in edits if each is not None]))
+        record = ops.run(call)
+        self._edited_steps += 1
+        self.edited_record = LayerRecord("", call, record, layout)
+        return record.h, record.c_n
+
+    def __getstate__(self) -> dict:
+        # whoever edits this cell does not edit its copies
+        return {**self.__dict__, "_edits": OrderedDict(), "edited_record": None}
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")

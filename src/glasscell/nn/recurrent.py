@@ -13,10 +13,11 @@ from torch.utils.hooks import RemovableHandle
 
 from glasscell import ops
 from glasscell.cells import Cell, Weights, spec
-from glasscell.engines import ENGINES, Call, Choice, Record, explain
+from glasscell.engines import ENGINES, Call, Choice, GradientRecord, Record, combined, explain
 from glasscell.engines.fused import lay_out_for_cudnn
 from glasscell.errors import InputError
 from glasscell.nn import arguments, compiled
+from glasscell.nn.edits import LayerEdit
 from glasscell.nn.layout import Layout, read_packed, read_padded
 from glasscell.nn.record import LayerRecord, layer_name
 
@@ -28,7 +29,7 @@ States = tuple[Tensor, Tensor | None]  # h (B, P) and c (B, H)
 WEIGHT_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 
 BESIDE_THE_GRAPH = (
-    "a layer that is traced, or under a torch.func transform, runs beside the graph: "
+    "a layer that is traced or edited, or under a torch.func transform, runs beside the graph: "
     "compile without fullgraph=True"
 )
 
@@ -73,6 +74,8 @@ class Recurrent(nn.Module):
         self.proj_size = proj_size
         self.engine = engine
         self._record_hooks: OrderedDict[int, RecordHook] = OrderedDict()
+        self._gradient_hooks: OrderedDict[int, bool] = OrderedDict()  # those who want gradients too
+        self._edits: OrderedDict[int, tuple[int, bool, LayerEdit]] = OrderedDict()
 
         self._weight_names: dict[tuple[int, bool], list[str | None]] = {}  # in order of `Weights`
         for layer in range(num_layers):
@@ -217,7 +220,19 @@ class Recurrent(nn.Module):
         record: bool,
     ) -> Call:
         weights = self.weights(layer, reverse)
-        return Call(self.cell, weights, x, layout.packing, *states, reverse, record)
+        call = Call(self.cell, weights, x, layout.packing, *states, reverse, record)
+        if self._edits:
+            edits = [
+                each.over(layout, self._width(each.quantity), weights.W)
+                for l, r, each in self._edits.values()
+                if (l, r) == (layer, reverse)
+            ]
+            call = call._replace(edits=combined([each for each in edits if each is not None]))
+        return with_gradients(call) if self._gradient_hooks else call
+
+    def _width(self, quantity: str) -> int:
+        """H, or P for the hidden state."""
+        return self.output_size if quantity == "hidden" else self.hidden_size
 
     def _read_input(
         self, input: Tensor | PackedSequence, lengths: Lengths
@@ -290,13 +305,28 @@ class Recurrent(nn.Module):
 
     # Looking in
 
-    def register_record_hook(self, hook: RecordHook) -> RemovableHandle:
+    def register_record_hook(self, hook: RecordHook, *, gradients: bool = False) -> RemovableHandle:
         """Calls `hook(module, records)` after every forward with one `LayerRecord` for each layer
         and direction. While a hook is registered, engines record. `glasscell.trace` is built
         on this.
+
+        Args:
+            gradients: whether a backward is to leave dL/d(each state and gate of every step) in
+                each record's `call.gradients`.
         """
-        handle = RemovableHandle(self._record_hooks)
+        handle = RemovableHandle(self._record_hooks, extra_dict=self._gradient_hooks)
         self._record_hooks[handle.id] = hook
+        if gradients:
+            self._gradient_hooks[handle.id] = True
+        return handle
+
+    def register_edit(self, edit: LayerEdit, layer: int = 0, reverse: bool = False):
+        """Changes what one layer in one direction computes, inside the recurrence, until the handle
+        that comes back is removed. Edits act in the order of their registration.
+        `glasscell.edit` is built on this.
+        """
+        handle = RemovableHandle(self._edits)
+        self._edits[handle.id] = (layer, reverse, edit)
         return handle
 
     def explain_engine(
@@ -321,8 +351,9 @@ class Recurrent(nn.Module):
         super().__setattr__(name, value)
 
     def __getstate__(self) -> dict:
-        # Whoever is watching this layer does not watch its copies.
-        return {**self.__dict__, "_record_hooks": OrderedDict()}
+        # Whoever watches or edits this layer does not watch or edit its copies.
+        empty = {name: OrderedDict() for name in ("_record_hooks", "_gradient_hooks", "_edits")}
+        return {**self.__dict__, **empty}
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
@@ -340,6 +371,16 @@ class Recurrent(nn.Module):
             if value != default:
                 text += f", {name}={value!r}"
         return text
+
+
+def with_gradients(call: Call) -> Call:
+    """The same call, whose backward is to leave the gradients of every step."""
+    call = call._replace(gradients=GradientRecord())
+    wants_gradient = (t is not None and t.requires_grad for t in call.tensors())
+    if torch.is_grad_enabled() and not any(wants_gradient):
+        # nothing here learns: but there is a backward only where something does
+        call = call._replace(h_0=call.h_0.clone().requires_grad_())
+    return call
 
 
 def _outside_the_graph() -> Callable:

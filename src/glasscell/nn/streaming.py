@@ -10,11 +10,12 @@ from safetensors.torch import save as save_bytes
 from torch import Tensor
 
 from glasscell import ops
-from glasscell.engines import Call, Packing, stepper
+from glasscell.engines import Call, Packing, combined, stepper
 from glasscell.engines.packed import version
 from glasscell.errors import InputError
 from glasscell.files import write_file
 from glasscell.nn import arguments
+from glasscell.nn.layout import Layout
 from glasscell.nn.recurrent import Recurrent
 
 FORMAT = "glasscell stream 1"
@@ -69,6 +70,11 @@ class Stream:
             weights = layer.parameters() if layer._modules else layer._parameters.values()
             weights = [weight for weight in weights if weight is not None]
             versions = [(id(weight), weight.dtype, version(weight)) for weight in weights]
+            if layer._edits:
+                self._take_step = None
+                y = self._step_through_engines(x)
+                self.steps += 1
+                return y
             if self._take_step is None or versions != self._versions:
                 self._weights, self._versions = weights, versions
                 calls = [self._call(k, x) for k in range(layer.num_layers)]
@@ -173,7 +179,7 @@ class Stream:
     def _call(self, layer: int, x: Tensor) -> Call:
         """One step of one layer, on the stream's own state."""
         assert self._h is not None
-        return Call(
+        call = Call(
             cell=self.layer.cell,
             weights=self.layer.weights(layer),
             x=x if layer == 0 else self._h[layer - 1],
@@ -181,6 +187,15 @@ class Stream:
             h_0=self._h[layer],
             c_0=None if self._c is None else self._c[layer],
         )
+        if not self.layer._edits:
+            return call
+        layout = Layout(call.packing, batch_first=self.layer.batch_first, T=1)
+        edits = [
+            each.at_step(self.steps, layout, self.layer._width(each.quantity), call.weights.W)
+            for k, _, each in self.layer._edits.values()
+            if k == layer
+        ]
+        return call._replace(edits=combined([each for each in edits if each is not None]))
 
     def _step_through_engines(self, x: Tensor) -> Tensor:
         """The same through the engines' general way, which every device and dtype has."""

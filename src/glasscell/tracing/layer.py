@@ -1,16 +1,17 @@
 """One recurrent layer, seen from inside: every gate, state and pre-activation of every step."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from glasscell.cells import Cell, GateMap
-from glasscell.engines import Packing, Record
+from glasscell.engines import GradientRecord, Packing, Record, RunEdit, combined
 from glasscell.errors import InputError
 from glasscell.nn.layout import Layout
 from glasscell.nn.record import LayerRecord
+from glasscell.tracing.step_gradients import TraceGradients, joined_gradients
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,9 @@ class LayerTrace:
         h_0, c_0: (B, P) and (B, H), the states the recurrence started from, longest sequence first.
         reverse: whether the recurrence ran from each sequence's end. Step t is always about
             input t, in both directions.
+        edits: what was changed inside the recurrence, quantity by quantity. What is recorded is
+            what the layer went on with; a pre-activation is what its equation gave.
+        gradients: where a backward leaves dL/d(each of these), if it was asked to.
     """
 
     name: str
@@ -40,6 +44,8 @@ class LayerTrace:
     h_0: Tensor
     c_0: Tensor | None = None
     reverse: bool = False
+    edits: tuple[RunEdit, ...] = ()
+    gradients: GradientRecord | None = None
 
     @classmethod
     def of(cls, name: str, layer: LayerRecord) -> "LayerTrace":
@@ -49,7 +55,10 @@ class LayerTrace:
         # later; what is recorded stays what was computed.
         record = layer.record._replace(h=layer.record.h.clone(), h_n=layer.record.h_n.clone())
         c_0 = None if call.c_0 is None else call.c_0.clone()
-        return cls(name, call.cell, record, layer.layout, call.h_0.clone(), c_0, call.reverse)
+        h_0, edits, gradients = call.h_0.clone(), call.edits, call.gradients
+        return cls(
+            name, call.cell, record, layer.layout, h_0, c_0, call.reverse, edits, gradients
+        )
 
     @property
     def kind(self) -> str:
@@ -93,6 +102,44 @@ class LayerTrace:
             raise AttributeError(f"{self.name}: a {self.kind} has no cell state")
         return self._initial(self.c_0)
 
+    @property
+    def grad(self) -> TraceGradients:
+        """dL/d(each quantity) at every step, by the quantity's name: `layer.grad.cell`.
+
+        Raises:
+            InputError: nobody asked for gradients, or no backward has come to this layer yet.
+        """
+        if self.gradients is None:
+            raise InputError(
+                f"{self.name}: its gradients were not kept; trace with "
+                "glasscell.trace(model, gradients=True) and call backward() on a loss"
+            )
+        if self.gradients.found is None:
+            raise InputError(
+                f"{self.name}: no backward has come here yet; call backward() on a loss that "
+                "depends on this layer's outputs, computed with gradients enabled"
+            )
+        return TraceGradients(self, self.gradients.found)
+
+    def carry(self, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor] | None:
+        """(N, H) each, what stays of the state and what is written to it, in packed tokens:
+        state_t = keep_t * state_{t-1} + write_t, edits included. None for a simple RNN, which
+        keeps nothing.
+
+        Args:
+            dtype: in which to compute it; the record's own if None.
+        """
+        carry = self.definition.carry(self._gates.to(dtype or self._gates.dtype))
+        if carry is None:
+            return None
+        keep, write = carry
+        for edit in self.edits:
+            if edit.quantity == self.definition.state:
+                scale, shift = (table.to(keep) for table in edit.of_tokens())
+                scale = scale.nan_to_num(0)  # replaced: nothing stays
+                keep, write = scale * keep, scale * write + shift
+        return keep, write
+
     def tokens(self, quantity: str) -> Tensor:
         """(N, H) a quantity at the real steps only, as packed tokens: time-major, longest
         sequence first. "pre.forget_gate" names a pre-activation.
@@ -107,10 +154,14 @@ class LayerTrace:
 
     def sequence(self, quantity: str, b: int = 0) -> Tensor:
         """(T_b, H) a quantity over the real steps of sequence b of the caller's batch."""
+        return self.of_sequence(self.tokens(quantity), b)
+
+    def of_sequence(self, tokens: Tensor, b: int = 0) -> Tensor:
+        """(T_b, ...) the real steps of sequence b of the caller's batch, from packed tokens."""
         B = self.layout.packing.B
         if not -B <= b < B:
             raise InputError(f"b: expected a sequence of the batch, 0 to {B - 1}, got {b}")
-        padded = self[quantity]
+        padded = self.layout.padded(tokens)
         if not self.layout.batched:
             return padded
         steps = padded[b] if self.layout.batch_first else padded[:, b]
@@ -124,15 +175,12 @@ class LayerTrace:
 
         r = self.record
         record = Record(*(cut(v) for v in (r.h, r.h_n, r.c_n, r.c, r.gates, r.pre)))  # type: ignore[arg-type]
-        return LayerTrace(
-            self.name,
-            self.definition,
-            record,
-            self.layout,
-            self.h_0.detach(),
-            cut(self.c_0),
-            self.reverse,
+        edits = tuple(
+            edit._replace(scale=edit.scale.detach(), shift=edit.shift.detach())
+            for edit in self.edits
         )
+        h_0, c_0 = self.h_0.detach(), cut(self.c_0)
+        return replace(self, record=record, h_0=h_0, c_0=c_0, edits=edits)
 
     def __getitem__(self, quantity: str) -> Tensor:
         return self.layout.padded(self.tokens(quantity))
@@ -230,4 +278,23 @@ def joined(calls: Sequence[LayerTrace]) -> LayerTrace:
     T = len(calls)
     packing = Packing.dense(T, first.layout.packing.B)
     layout = Layout(packing, batched=first.layout.batched, T=T)
-    return LayerTrace(first.name, first.definition, record, layout, first.h_0, first.c_0)
+    edits = combined([edit for k, call in enumerate(calls) for edit in _shifted(call, k, T)])
+    gradients = None
+    if first.gradients is not None:
+        gradients = GradientRecord()
+        gradients.found = joined_gradients(
+            [None if call.gradients is None else call.gradients.found for call in calls]
+        )
+    return replace(first, record=record, layout=layout, edits=edits, gradients=gradients)
+
+
+def _shifted(call: LayerTrace, k: int, T: int) -> list[RunEdit]:
+    """The edits of step k of T, as edits of all of them."""
+    B = call.layout.packing.B
+
+    def rows(edit: RunEdit) -> Tensor:
+        of_all = torch.full((T * B,), -1)
+        of_all[k * B : (k + 1) * B] = edit.rows
+        return of_all
+
+    return [edit._replace(rows=rows(edit)) for edit in call.edits]

@@ -1,0 +1,246 @@
+"""Edits as a layer's caller names them, by unit, step and sequence; and as engines run them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from glasscell.engines import RunEdit
+from glasscell.errors import InputError
+from glasscell.nn.layout import Layout
+
+Index = int | slice | Sequence[int] | Tensor | None
+Way = Literal["set", "scale", "add"]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerEdit:
+    """What is changed of one quantity of a layer in one direction.
+
+    Attributes:
+        quantity: its name, "forget_gate".
+        way: "set", "scale" or "add".
+        value: the number, or a tensor that broadcasts to (steps, batch, units) in the layer's own
+            layout. Along each of the three it holds one number, one for each that is chosen, or
+            one for each that there is.
+        units, steps, batch: which are changed; all if None. A negative step counts from each
+            sequence's own end.
+    """
+
+    quantity: str
+    way: Way
+    value: float | Tensor
+    units: Index = None
+    steps: Index = None
+    batch: Index = None
+
+    def over(self, layout: Layout, width: int, like: Tensor) -> RunEdit | None:
+        """The edit of a run over sequences that lie so; None where it touches no token.
+
+        Args:
+            width: H, or P for a hidden state.
+            like: has the dtype and device of the run.
+        """
+        T, B = layout.T, layout.packing.B
+        batch = chosen(self.batch, B, "batch")
+        t, k, b, m = self._places(layout, batch)  # (S,) each
+        tokens = token_places(layout)[t, b]
+        real = tokens >= 0
+        if not bool(real.any()):
+            return None
+        units = chosen(self.units, width, "units")
+        value = self._value(layout, like)  # up to (steps, batch, units)
+        steps = len(set(k.tolist())) if value.shape[0] > 1 else 1
+        at_steps = picked(value, 0, t, k, T, steps, "steps")
+        at_batch = picked(value, 1, b, m, B, len(batch), "batch")
+        at_units = picked(
+            value, 2, units, torch.arange(len(units)), width, len(units), "units"
+        )
+        same = value.shape[0] == value.shape[1] == 1
+        if same:
+            of_rows = value[0, 0, at_units].unsqueeze(0)  # (1, units)
+            rows_of_tokens = torch.zeros(int(real.sum()), dtype=torch.int64)
+        else:
+            of_rows = value[at_steps[real], at_batch[real]][:, at_units]  # (tokens, units)
+            rows_of_tokens = torch.arange(len(of_rows))
+        rows = torch.full((layout.packing.N,), -1)
+        rows[tokens[real]] = rows_of_tokens
+        return self._tables(rows, of_rows, units, width, like)
+
+    def at_step(self, step: int, layout: Layout, width: int, like: Tensor) -> RunEdit | None:
+        """The same for a run of step number `step` alone, of sequences whose end is not known."""
+        if not includes(self.steps, step):
+            return None
+        value = self.value
+        if isinstance(value, Tensor):
+            value = self._value(layout, like)
+            if len(value) > 1:
+                if step >= len(value):
+                    raise InputError(
+                        f"{self.way}: expected a value for step {step}, got {len(value)} steps"
+                    )
+                value = value[step : step + 1]
+            if not layout.batched:
+                value = value.squeeze(1)
+            elif layout.batch_first:
+                value = value.transpose(0, 1)
+        one = LayerEdit(self.quantity, self.way, value, self.units, None, self.batch)
+        return one.over(layout, width, like)
+
+    def _places(
+        self, layout: Layout, batch: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Of each chosen place: the step, its place among those chosen, the sequence, and its."""
+        if counts_from_the_end(self.steps) and not layout.packing.is_dense:
+            lengths = layout.lengths[batch].tolist()
+            steps = [
+                chosen(self.steps, length, "steps", lenient=True) for length in lengths
+            ]
+            places = [
+                (t, k, b, m)
+                for m, (b, each) in enumerate(zip(batch.tolist(), steps, strict=True))
+                for k, t in enumerate(each.tolist())
+            ]
+            table = torch.tensor(places, dtype=torch.int64).reshape(-1, 4)
+            return table[:, 0], table[:, 1], table[:, 2], table[:, 3]
+        steps = chosen(self.steps, layout.T, "steps")
+        k, m = torch.arange(len(steps)), torch.arange(len(batch))
+        grid = torch.cartesian_prod(k, m).reshape(-1, 2)
+        return steps[grid[:, 0]], grid[:, 0], batch[grid[:, 1]], grid[:, 1]
+
+    def _value(self, layout: Layout, like: Tensor) -> Tensor:
+        """The value as (steps, batch, units), each of them 1 where it is the same for all."""
+        value = torch.as_tensor(self.value).to(like)
+        dims = 3 if layout.batched else 2
+        if value.dim() > dims:
+            names = ("steps", "batch", "units") if layout.batched else ("steps", "units")
+            raise InputError(
+                f"{self.way}: expected at most {dims} dimensions, {', '.join(names)} in the "
+                f"layer's own order, got {tuple(value.shape)}"
+            )
+        value = value.reshape(*[1] * (dims - value.dim()), *value.shape)
+        if not layout.batched:
+            return value.unsqueeze(1)
+        return value.transpose(0, 1) if layout.batch_first else value
+
+    def _tables(
+        self, rows: Tensor, value: Tensor, units: Tensor, width: int, like: Tensor
+    ) -> RunEdit:
+        scale = like.new_ones(len(value), width)
+        shift = like.new_zeros(len(value), width)
+        at = units.to(like.device)
+        if self.way == "scale":
+            scale[:, at] = value
+        else:
+            shift[:, at] = value
+        if self.way == "set":
+            scale[:, at] = torch.nan  # replaces
+        return RunEdit(self.quantity, rows, scale, shift)
+
+
+def picked(
+    value: Tensor, dim: int, positions: Tensor, among: Tensor, full: int, n: int, name: str
+) -> Tensor:
+    """Where along one dimension of a value the chosen places find theirs."""
+    size = value.shape[dim]
+    if size == 1:
+        return torch.zeros_like(positions)
+    if size == full:
+        return positions
+    if size == n:
+        return among
+    expected = dict.fromkeys((1, n, full))
+    raise InputError(
+        f"value: expected {' or '.join(map(str, expected))} along the {name}, got {size}"
+    )
+
+
+def token_places(layout: Layout) -> Tensor:
+    """(T, B) the packed token of each step of each of the caller's sequences; -1 past its end."""
+    T, B, N = layout.T, layout.packing.B, layout.packing.N
+    if layout.is_whole or not layout.batched:
+        return torch.arange(N).reshape(T, B)
+    at = torch.full((T * B,), -1)
+    at[layout.rows] = torch.arange(N)
+    return at.reshape(B, T).T if layout.batch_first else at.reshape(T, B)
+
+
+def chosen(index: Index, size: int, name: str, *, lenient: bool = False) -> Tensor:
+    """The numbers from 0 to size - 1 that an index means, in its order.
+
+    Args:
+        lenient: whether a number that is not there is left out.
+
+    Raises:
+        InputError: a number that is not there.
+    """
+    if index is None:
+        return torch.arange(size)
+    if isinstance(index, slice):
+        return torch.tensor(range(size)[index], dtype=torch.int64)
+    numbers = [index] if isinstance(index, int) else [int(each) for each in index]
+    found = []
+    for number in numbers:
+        if -size <= number < size:
+            found.append(number % size)
+        elif not lenient:
+            raise InputError(f"{name}: expected {-size} to {size - 1}, got {number}")
+    return torch.tensor(found, dtype=torch.int64)
+
+
+def counts_from_the_end(index: Index) -> bool:
+    if isinstance(index, slice):
+        given = (index.start, index.stop, index.step)
+        return any(each is not None and each < 0 for each in given)
+    if isinstance(index, int):
+        return index < 0
+    return index is not None and any(int(each) < 0 for each in index)
+
+
+def includes(index: Index, step: int) -> bool:
+    """Whether an index of steps names this one.
+
+    Raises:
+        InputError: it counts from an end that is not known.
+    """
+    if counts_from_the_end(index):
+        raise InputError(
+            f"steps: expected steps from the first on, got {index}: a sequence that is taken "
+            "step by step has no known end to count from"
+        )
+    if index is None:
+        return True
+    if isinstance(index, slice):
+        return step in range(step + 1)[index]
+    return step == index if isinstance(index, int) else step in [int(each) for each in index]
+
+
+def check_index(index: Any, name: str) -> Index:
+    """An index as it was given, with tensors as lists.
+
+    Raises:
+        TypeError: no index.
+    """
+    wrong = TypeError(
+        f"{name}: expected a whole number, a list of them, a slice or None, got {index!r}"
+    )
+    if index is None:
+        return index
+    if isinstance(index, slice):
+        for each in (index.start, index.stop, index.step):
+            if each is not None and (isinstance(each, bool) or not hasattr(each, "__index__")):
+                raise wrong
+        return index
+    if isinstance(index, Tensor) or hasattr(index, "tolist"):
+        index = index.tolist()
+    if isinstance(index, range):
+        index = list(index)
+    if hasattr(index, "__index__") and not isinstance(index, bool):
+        return int(index)
+    if not isinstance(index, (list, tuple)) or not all(
+        hasattr(each, "__index__") and not isinstance(each, bool) for each in index
+    ):
+        raise wrong
+    return tuple(int(each) for each in index)
