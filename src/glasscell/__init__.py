@@ -8,23 +8,27 @@ from glasscell.version import __version__
 if TYPE_CHECKING:
     from glasscell.errors import EngineError, InputError
     from glasscell.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell, explain_engine, stream
-    from glasscell.tracing import load_trace, trace
+    from glasscell.tracing import Edit, edit, load_edits, load_trace, save_edits, trace
     from glasscell.training import load, resume_text, train_text
 
 __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Edit",
     "EngineError",
     "GRUCell",
     "InputError",
     "LSTMCell",
     "RNNCell",
     "__version__",
+    "edit",
     "explain_engine",
     "load",
+    "load_edits",
     "load_trace",
     "resume_text",
+    "save_edits",
     "stream",
     "trace",
     "train_text",
@@ -33,7 +37,7 @@ __all__ = [
 _ROOMS = {
     "errors": ("EngineError", "InputError"),
     "nn": ("GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "explain_engine", "stream"),
-    "tracing": ("load_trace", "trace"),
+    "tracing": ("Edit", "edit", "load_edits", "load_trace", "save_edits", "trace"),
     "training": ("load", "resume_text", "train_text"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

@@ -30,9 +30,7 @@ PACKINGS = {  # lengths longest first, I, H
 WAYS = ("set", "scale", "add")
 RUNS = [(engine.name, name) for engine in EDITING for name in engine.subjects]
 MATRIX = [
-    pytest.param(
-        engine.name, name, dtype, packing, id=f"{engine.name}-{name}-{dtype}-{packing}"
-    )
+    pytest.param(engine.name, name, dtype, packing, id=f"{engine.name}-{name}-{dtype}-{packing}")
     for engine in EDITING
     for name in engine.subjects
     for dtype in engine.dtypes

@@ -51,9 +51,7 @@ class StepEdits:
 UNEDITED = StepEdits()
 
 
-def composed(
-    first: tuple[Tensor, Tensor], then: tuple[Tensor, Tensor]
-) -> tuple[Tensor, Tensor]:
+def composed(first: tuple[Tensor, Tensor], then: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """Scale and shift of two edits, one after the other."""
     (scale, shift), (next_scale, next_shift) = first, then
     # q is replaced whichever of the two replaces it; but what the first put there, by the second

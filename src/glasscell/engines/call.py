@@ -34,9 +34,7 @@ class Call(NamedTuple):
         """The same call on other tensors, given in the order of `tensors`."""
         x, h_0, c_0, *rest = tensors
         weights, tables = rest[: len(Weights._fields)], iter(rest[len(Weights._fields) :])
-        edits = tuple(
-            edit._replace(scale=next(tables), shift=next(tables)) for edit in self.edits
-        )
+        edits = tuple(edit._replace(scale=next(tables), shift=next(tables)) for edit in self.edits)
         return self._replace(x=x, h_0=h_0, c_0=c_0, weights=Weights(*weights), edits=edits)
 
     def to(self, dtype: torch.dtype) -> "Call":
@@ -87,11 +85,10 @@ class GradientRecord:
 
     def add(self, d: StepGradients) -> None:
         before = self.found
-        self.found = d if before is None else StepGradients(*map(_sum, before, d))
-
-
-def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    return a if b is None else b if a is None else a + b
+        if before is not None:
+            c = None if d.c is None or before.c is None else before.c + d.c
+            d = StepGradients(before.h + d.h, c, before.gates + d.gates)
+        self.found = d
 
 
 class Record(NamedTuple):

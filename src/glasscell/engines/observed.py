@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from glasscell.engines.call import Call, Record, Steps
+from glasscell.engines.edits import step_edits
 from glasscell.engines.through_time import through_time
 
 
@@ -58,5 +59,6 @@ def _all_steps(call: Call, h: Tensor, c: Tensor | None) -> Steps:
     if c is not None and call.c_0 is not None:
         c = c.to(h.dtype)
         c_prev = call.packing.previous(c, call.c_0, call.reverse)
-    step = call.cell.step(call.x, h_prev, c_prev, call.weights)
+    (edits,) = step_edits(call.edits, [slice(None)])
+    step = call.cell.step(call.x, h_prev, c_prev, call.weights, edits)
     return Steps(h, c, step.gates, step.pre, step.q)

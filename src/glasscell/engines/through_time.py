@@ -90,7 +90,7 @@ def through_time(call: Call, steps: Steps, grads: Steps) -> Pass:
 
 
 def gradients(call: Call, steps: Steps, d: Pass) -> tuple[Tensor | None, ...]:
-    """dL/d(x, h_0, c_0 and each weight): the products that need no order, over all tokens at once."""
+    """dL/d(x, h_0, c_0, each weight): the products that need no order, over all tokens at once."""
     w = call.weights
     dw = Weights(
         W=d.dx_term.T @ call.x,

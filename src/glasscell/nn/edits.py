@@ -55,9 +55,7 @@ class LayerEdit:
         steps = len(set(k.tolist())) if value.shape[0] > 1 else 1
         at_steps = picked(value, 0, t, k, T, steps, "steps")
         at_batch = picked(value, 1, b, m, B, len(batch), "batch")
-        at_units = picked(
-            value, 2, units, torch.arange(len(units)), width, len(units), "units"
-        )
+        at_units = picked(value, 2, units, torch.arange(len(units)), width, len(units), "units")
         same = value.shape[0] == value.shape[1] == 1
         if same:
             of_rows = value[0, 0, at_units].unsqueeze(0)  # (1, units)
@@ -89,15 +87,11 @@ class LayerEdit:
         one = LayerEdit(self.quantity, self.way, value, self.units, None, self.batch)
         return one.over(layout, width, like)
 
-    def _places(
-        self, layout: Layout, batch: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _places(self, layout: Layout, batch: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Of each chosen place: the step, its place among those chosen, the sequence, and its."""
         if counts_from_the_end(self.steps) and not layout.packing.is_dense:
             lengths = layout.lengths[batch].tolist()
-            steps = [
-                chosen(self.steps, length, "steps", lenient=True) for length in lengths
-            ]
+            steps = [chosen(self.steps, length, "steps", lenient=True) for length in lengths]
             places = [
                 (t, k, b, m)
                 for m, (b, each) in enumerate(zip(batch.tolist(), steps, strict=True))

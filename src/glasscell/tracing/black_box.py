@@ -3,6 +3,7 @@
 Their outputs are whatever they computed. The record is made afterwards, from those outputs.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,13 +13,14 @@ from torch.nn.utils.rnn import PackedSequence
 
 from glasscell import cells, ops
 from glasscell.cells import Cell, Weights
-from glasscell.engines import Call, Packing, replay
+from glasscell.engines import Call, GradientRecord, Packing, observed, replay
 from glasscell.errors import InputError
-from glasscell.nn import LayerRecord
+from glasscell.nn import LayerRecord, Recurrent
 from glasscell.nn.layers import rnn_cell
 from glasscell.nn.layout import Layout, read_packed, read_padded
 from glasscell.nn.one_step import RecurrentCell
 from glasscell.nn.record import layer_name
+from glasscell.tracing.twins import active_twin
 
 CELLS: dict[str, Cell] = {
     "LSTM": cells.LSTM(),
@@ -26,6 +28,20 @@ CELLS: dict[str, Cell] = {
     "RNN_TANH": rnn_cell("tanh"),
     "RNN_RELU": rnn_cell("relu"),
 }
+
+
+def cell_of(module: nn.Module) -> Cell:
+    """The equations of a recurrent module, Glasscell's or torch.nn's."""
+    if isinstance(module, (Recurrent, RecurrentCell)):
+        return module.cell
+    if isinstance(module, nn.RNNBase):
+        return CELLS[module.mode]
+    if isinstance(module, nn.LSTMCell):
+        return cells.LSTM()
+    if isinstance(module, nn.GRUCell):
+        return cells.GRU()
+    assert isinstance(module, nn.RNNCell)
+    return rnn_cell(module.nonlinearity)
 
 
 def record_layer(
@@ -61,7 +77,7 @@ def record_layer(
         )
 
     records: list[LayerRecord] = []
-    with _replayed_randomness(random_state):
+    with replayed_randomness(random_state):
         for layer in range(module.num_layers):
             if layer > 0 and random_state is not None:
                 x = F.dropout(x, module.dropout)
@@ -101,15 +117,11 @@ def random_state_before(module: nn.RNNBase) -> Tensor | None:
 
 def record_step(module: nn.RNNCellBase | RecurrentCell, input: Any, hx: Any, output: Any):
     """The record of a one-step cell, torch.nn's or ours, that has just run."""
-    if isinstance(module, RecurrentCell):
-        cell = module.cell
-    elif isinstance(module, nn.LSTMCell):
-        cell = cells.LSTM()
-    elif isinstance(module, nn.GRUCell):
-        cell = cells.GRU()
-    else:
-        assert isinstance(module, nn.RNNCell)
-        cell = rnn_cell(module.nonlinearity)
+    own = active_twin(module) or module
+    if isinstance(own, RecurrentCell) and own._edits:
+        assert own.edited_record is not None
+        return own.edited_record
+    cell = cell_of(module)
     batched = input.dim() == 2
     x = input if batched else input.unsqueeze(0)  # (B, I)
 
@@ -125,6 +137,19 @@ def record_step(module: nn.RNNCellBase | RecurrentCell, input: Any, hx: Any, out
     c_0 = rows(c_before) if cell.has_cell_state else None
     call = Call(cell, w, x, layout.packing, rows(h_before), c_0)
     return LayerRecord("", call, replay(call, rows(h)), layout)
+
+
+def observed_step(record: LayerRecord, output: Any) -> tuple[LayerRecord, Any]:
+    """The same record and output; a backward through them leaves the gradients of the step."""
+    batched = record.layout.batched
+    call = record.call._replace(gradients=GradientRecord())
+    states = output if isinstance(output, tuple) else (output,)
+    h, *c = (state if batched else state.unsqueeze(0) for state in states)
+    shown = observed(call, record.record._replace(h=h, h_n=h, c_n=c[0] if c else None))
+    states = [state for state in (shown.h, shown.c_n) if state is not None]
+    states = [state if batched else state.squeeze(0) for state in states]
+    output = tuple(states) if isinstance(output, tuple) else states[0]
+    return replace(record, call=call, record=shown), output
 
 
 def _weights(module: nn.RNNBase, tensors: list[nn.Parameter]) -> Weights:
@@ -147,7 +172,7 @@ def _initial_states(
     return h_0, c_0[0] if c_0 else None
 
 
-class _replayed_randomness:
+class replayed_randomness:
     """Runs a block from an earlier state of the generator, and puts the present one back."""
 
     def __init__(self, state: Tensor | None) -> None:

@@ -56,9 +56,7 @@ class LayerTrace:
         record = layer.record._replace(h=layer.record.h.clone(), h_n=layer.record.h_n.clone())
         c_0 = None if call.c_0 is None else call.c_0.clone()
         h_0, edits, gradients = call.h_0.clone(), call.edits, call.gradients
-        return cls(
-            name, call.cell, record, layer.layout, h_0, c_0, call.reverse, edits, gradients
-        )
+        return cls(name, call.cell, record, layer.layout, h_0, c_0, call.reverse, edits, gradients)
 
     @property
     def kind(self) -> str:

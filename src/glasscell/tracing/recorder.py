@@ -3,22 +3,28 @@
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from glasscell.engines import GradientRecord
 from glasscell.errors import InputError
 from glasscell.nn import LayerRecord, Recurrent
 from glasscell.nn.one_step import RecurrentCell
-from glasscell.nn.record import layer_name
-from glasscell.tracing import black_box, storage
+from glasscell.tracing import beside, black_box, storage
 from glasscell.tracing.layer import LayerTrace, are_steps, joined
+from glasscell.tracing.layers import (
+    Layer,
+    OneStep,
+    full_name,
+    named_layers,
+    recurrent_modules,
+)
 from glasscell.tracing.table import table
-
-Layer = Recurrent | nn.RNNBase
-OneStep = RecurrentCell | nn.RNNCellBase
+from glasscell.tracing.twins import active_twin
 
 
 class UnknownLayer(KeyError):
@@ -38,6 +44,9 @@ class Trace:
     Args:
         model: any `nn.Module` with a recurrent layer in it.
         layers: names, or patterns such as "encoder.*", of the layers to record; all if absent.
+        gradients: whether a backward, within the block or later, leaves dL/d(each state and gate
+            of every step) in the layers' `grad`. For a layer of torch.nn they are those of a loss
+            on the model's outputs, and are computed beside the module's own backward.
 
     Names: "<module path>.l<k>" with "_reverse" for the second direction, "l<k>" if the model is
     itself the layer. A one-step cell has its module path ("cell" if it is the model), and its
@@ -49,21 +58,32 @@ class Trace:
         >>> trace["encoder.l0"].forget_gate.shape
         torch.Size([35, 4, 128])
 
+        >>> with glasscell.trace(model, gradients=True) as trace:
+        ...     model(x)[-1].square().sum().backward()
+        >>> trace["encoder.l0"].grad.cell.shape  # dL/dc_t at every step
+        torch.Size([35, 4, 128])
+
     Raises:
         TypeError: model is not an `nn.Module`.
         InputError: it has no recurrent layer, or none that `layers` names.
     """
 
-    def __init__(self, model: nn.Module, layers: str | Iterable[str] | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        layers: str | Iterable[str] | None = None,
+        *,
+        gradients: bool = False,
+    ) -> None:
         if not isinstance(model, nn.Module):
             raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
-        self._model = model
+        self._model, self._gradients = model, gradients
         patterns = (layers,) if isinstance(layers, str) else layers
         self._patterns = None if patterns is None else tuple(patterns)
         self._calls: dict[str, list[LayerTrace]] = {}
         self._one_step: set[str] = set()
         self._watching: ExitStack | None = None
-        names = [name for path, module in self._watched() for name in _names(path, module)]
+        names = [layer.name for layer in named_layers(model)]
         if not names:
             raise InputError(
                 f"model: {type(model).__name__} has no LSTM, GRU or RNN layer in it to trace"
@@ -78,7 +98,7 @@ class Trace:
             raise RuntimeError("this trace is already recording; make another one to nest them")
         self._calls, self._one_step = {}, set()
         with ExitStack() as hooks:
-            for path, module in self._watched():
+            for path, module in recurrent_modules(self._model):
                 for handle in self._watch(path, module):
                     hooks.callback(handle.remove)
             self._watching = hooks.pop_all()
@@ -89,40 +109,59 @@ class Trace:
         self._watching.close()
         self._watching = None
 
-    def _watched(self) -> Iterator[tuple[str, Layer | OneStep]]:
-        for path, module in self._model.named_modules():
-            if isinstance(module, (Recurrent, nn.RNNBase, RecurrentCell, nn.RNNCellBase)):
-                yield path.replace("_orig_mod.", ""), module  # torch.compile's wrapper
-
     def _watch(self, path: str, module: Layer | OneStep) -> list[Any]:
         """Hooks on one module; each appends to this trace."""
         if isinstance(module, Recurrent):
-            return [module.register_record_hook(lambda _, records: self._add(path, records))]
+            return [self._watch_own(path, module)]
         if isinstance(module, (RecurrentCell, nn.RNNCellBase)):
 
-            def after_step(module: Any, args: tuple, kwargs: dict, output: Any) -> None:
+            def after_step(module: Any, args: tuple, kwargs: dict, output: Any) -> Any:
                 input, hx = _arguments(module, args, kwargs)
-                self._add_step(path, black_box.record_step(module, input, hx, output))
+                record = black_box.record_step(module, input, hx, output)
+                if self._gradients:
+                    record, output = black_box.observed_step(record, output)
+                self._add_step(path, record)
+                return output
 
             return [module.register_forward_hook(_Hook(after_step), with_kwargs=True)]
 
         states: list[Any] = []
 
         def before(module: Any, args: tuple) -> None:
-            states[:] = [black_box.random_state_before(module)]
+            twin = active_twin(module)
+            watching = None if twin is None else self._watch_own(path, twin)
+            states[:] = [black_box.random_state_before(module), watching]
 
-        def after(module: Any, args: tuple, kwargs: dict, output: Any) -> None:
+        def after(module: Any, args: tuple, kwargs: dict, output: Any) -> Any:
+            random_state, watching = states
+            states.clear()
+            if watching is not None:  # the twin has shown what it computed
+                watching.remove()
+                return output
             input, hx = _arguments(module, args, kwargs)
-            self._add(path, black_box.record_layer(module, input, hx, output, states.pop()))
+            gradients: list[GradientRecord] = []
+            if self._gradients:
+                output, gradients = beside.followed(module, input, hx, output, random_state)
+            records = black_box.record_layer(module, input, hx, output, random_state)
+            for k, found in enumerate(gradients):
+                call = records[k].call._replace(gradients=found)
+                records[k] = replace(records[k], call=call)
+            self._add(path, records)
+            return output
 
         return [
             module.register_forward_pre_hook(_Hook(before)),
             module.register_forward_hook(_Hook(after), with_kwargs=True),
         ]
 
+    def _watch_own(self, path: str, module: Any) -> Any:
+        return module.register_record_hook(
+            lambda _, records: self._add(path, records), gradients=self._gradients
+        )
+
     def _add(self, path: str, records: Iterable[LayerRecord]) -> None:
         for record in records:
-            name = _full_name(path, record.name)
+            name = full_name(path, record.name)
             if self._wants(name):
                 self._calls.setdefault(name, []).append(LayerTrace.of(name, record))
 
@@ -214,6 +253,7 @@ def load_trace(path: str | Path) -> Trace:
     """
     trace = Trace.__new__(Trace)
     trace._model, trace._patterns, trace._watching = nn.Module(), None, None
+    trace._gradients = False
     trace._calls, trace._one_step = {}, set()
     for layer in storage.load(path):
         trace._calls.setdefault(layer.name, []).append(layer)
@@ -223,11 +263,11 @@ def load_trace(path: str | Path) -> Trace:
 class _Hook:
     """A hook that watches the module it was put on, and not the module's copies."""
 
-    def __init__(self, run: Callable[..., None]) -> None:
+    def __init__(self, run: Callable[..., Any]) -> None:
         self.run = run
 
-    def __call__(self, *args: Any) -> None:
-        self.run(*args)
+    def __call__(self, *args: Any) -> Any:
+        return self.run(*args)
 
     def __reduce__(self) -> tuple:  # how it is copied and pickled
         return _Hook, (_look_away,)
@@ -235,19 +275,6 @@ class _Hook:
 
 def _look_away(*_: Any) -> None:
     pass
-
-
-def _names(path: str, module: Layer | OneStep) -> list[str]:
-    """The names under which a module's records will be found."""
-    if isinstance(module, (RecurrentCell, nn.RNNCellBase)):
-        return [path or "cell"]
-    directions = (False, True) if module.bidirectional else (False,)
-    layers = [layer_name(k, reverse) for k in range(module.num_layers) for reverse in directions]
-    return [_full_name(path, layer) for layer in layers]
-
-
-def _full_name(path: str, layer: str) -> str:
-    return f"{path}.{layer}" if path else layer
 
 
 def _check_patterns(patterns: tuple[str, ...], names: list[str]) -> None:

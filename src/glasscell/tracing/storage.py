@@ -11,13 +11,14 @@ from safetensors.torch import save as save_bytes
 from torch import Tensor
 
 from glasscell.cells import KINDS, SQUASHES, Cell, GateMap, Squash
-from glasscell.engines import Packing, Record
+from glasscell.engines import GradientRecord, Packing, Record, RunEdit, StepGradients
 from glasscell.errors import InputError
 from glasscell.files import write_file
 from glasscell.nn.layout import Layout
 from glasscell.tracing.layer import LayerTrace
 
 FORMAT = "glasscell trace 1"
+TABLES = ("rows", "scale", "shift")  # of an edit, in the order of `RunEdit`
 
 
 def save(items: Iterable[tuple[str, LayerTrace]], path: str | Path) -> None:
@@ -27,6 +28,11 @@ def save(items: Iterable[tuple[str, LayerTrace]], path: str | Path) -> None:
         layout = layer.layout
         parts = layer.record._asdict()
         parts |= {"h_0": layer.h_0, "c_0": layer.c_0, "order": layout.order}
+        for edit in layer.edits:
+            parts |= {f"edit.{edit.quantity}.{name}": edit[i] for i, name in enumerate(TABLES, 1)}
+        if layer.gradients is not None and layer.gradients.found is not None:
+            d = layer.gradients.found
+            parts |= {f"grad.{name}": part for name, part in d._asdict().items()}
         tensors |= {
             f"{k}/{part}": tensor.detach().cpu().contiguous().clone()
             for part, tensor in parts.items()
@@ -38,6 +44,7 @@ def save(items: Iterable[tuple[str, LayerTrace]], path: str | Path) -> None:
                 "kind": layer.kind,
                 "definition": _describe(layer.definition),
                 "reverse": layer.reverse,
+                "edits": [edit.quantity for edit in layer.edits],
                 "batch_sizes": layout.packing.batch_sizes,
                 "T": layout.T,
                 "batch_first": layout.batch_first,
@@ -80,7 +87,42 @@ def _layer(k: int, layer: dict[str, Any], tensors: dict[str, Tensor]) -> LayerTr
     record = Record(**{part: get(part) for part in Record._fields})
     h_0, c_0 = get("h_0"), get("c_0")
     _check_sizes(layout.packing, cell.G, record, h_0, c_0)
-    return LayerTrace(layer["name"], cell, record, layout, h_0, c_0, layer["reverse"])
+    edits = tuple(
+        RunEdit(name, *(tensors[f"{k}/edit.{name}.{table}"] for table in TABLES))
+        for name in layer.get("edits", ())
+    )
+    gradients = None
+    if get("grad.h") is not None:
+        gradients = GradientRecord()
+        gradients.found = StepGradients(get("grad.h"), get("grad.c"), get("grad.gates"))
+    _check_extras(cell, record, edits, gradients)
+    name, reverse = layer["name"], layer["reverse"]
+    return LayerTrace(name, cell, record, layout, h_0, c_0, reverse, edits, gradients)
+
+
+def _check_extras(
+    cell: Cell, record: Record, edits: tuple[RunEdit, ...], gradients: GradientRecord | None
+) -> None:
+    """Raises TypeError where edits or gradients do not belong to what is recorded."""
+    N = len(record.h)
+    for edit in edits:
+        if edit.quantity not in cell.quantities:
+            raise TypeError(f"an edit of {edit.quantity}, which a {cell.kind} does not have")
+        rows = edit.rows
+        if rows.shape != (N,) or (
+            N and not -1 <= int(rows.min()) <= int(rows.max()) < len(edit.scale)
+        ):
+            raise TypeError(f"the edit of {edit.quantity} is not that of {N} tokens")
+        if edit.scale.dim() != 2 or edit.scale.shape != edit.shift.shape:
+            raise TypeError(f"the edit of {edit.quantity} has tables of different sizes")
+    if gradients is not None and gradients.found is not None:
+        d = gradients.found
+        for name in ("h", "c", "gates"):
+            mine, theirs = getattr(d, name), getattr(record, name)
+            if (mine is None) != (theirs is None) or (
+                mine is not None and mine.shape != theirs.shape
+            ):
+                raise TypeError(f"dL/d{name} is not of the size of {name}")
 
 
 def _describe(cell: Cell) -> dict[str, Any]:
