@@ -7,6 +7,7 @@ from glasscell.version import __version__
 
 if TYPE_CHECKING:
     from glasscell.errors import EngineError, InputError
+    from glasscell.explaining import explain
     from glasscell.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell, explain_engine, stream
     from glasscell.tracing import Edit, edit, load_edits, load_trace, save_edits, trace
     from glasscell.training import load, resume_text, train_text
@@ -23,6 +24,7 @@ __all__ = [
     "RNNCell",
     "__version__",
     "edit",
+    "explain",
     "explain_engine",
     "load",
     "load_edits",
@@ -36,6 +38,7 @@ __all__ = [
 
 _ROOMS = {
     "errors": ("EngineError", "InputError"),
+    "explaining": ("explain",),
     "nn": ("GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "explain_engine", "stream"),
     "tracing": ("Edit", "edit", "load_edits", "load_trace", "save_edits", "trace"),
     "training": ("load", "resume_text", "train_text"),

@@ -9,6 +9,7 @@ import typer
 from glasscell.cli.bench import bench
 from glasscell.cli.demo import demo
 from glasscell.cli.evaluate import evaluate
+from glasscell.cli.explain import explain
 from glasscell.cli.generate import generate
 from glasscell.cli.inspect import inspect
 from glasscell.cli.train import train
@@ -56,4 +57,5 @@ app.add_typer(train, name="train")
 app.command()(evaluate)
 app.command()(generate)
 app.command()(inspect)
+app.command()(explain)
 app.command()(bench)

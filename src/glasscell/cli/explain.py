@@ -1,0 +1,163 @@
+"""`glasscell explain`: one step written out with its numbers, of a trained model or an example."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from enum import StrEnum
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+import typer
+
+from glasscell.errors import UserError
+
+if TYPE_CHECKING:
+    from glasscell.explaining import Explanation
+
+# Name -> where a function without arguments makes it; imported when it is asked for.
+EXAMPLES = {
+    "forget-layer": "glasscell.explaining.forget_layer:forget_layer",
+    "turnstile": "glasscell.stories.turnstile:turnstile",
+    "france": "glasscell.stories.france:france",
+    "vanishing": "glasscell.stories.vanishing:vanishing",
+}
+WIDTHS = (60, 100)  # columns: narrower and wider text reads badly
+WITHOUT_TERMINAL = 88
+
+
+class Explained(Protocol):
+    """What an example's function returns."""
+
+    def text(self, width: int = ...) -> str: ...
+    def markdown(self) -> str: ...
+    def html(self) -> str: ...
+
+
+class Format(StrEnum):
+    text = "text"
+    markdown = "markdown"
+    html = "html"
+
+
+def explain(
+    run: Annotated[
+        Path | None, typer.Argument(metavar="RUN", help="A model folder.", show_default=False)
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", "-t", help="The text that the model reads.")
+    ] = None,
+    step: Annotated[
+        str | None,
+        typer.Option(
+            "--step",
+            "-k",
+            metavar="K,...",
+            help="Which steps, from 0; -1 is the last.",
+            show_default="the last",
+        ),
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(help="The layer, by name or number.", show_default="the topmost"),
+    ] = None,
+    units: Annotated[
+        str | None,
+        typer.Option(
+            metavar="U,...", help="Which units to show.", show_default="the first and the last"
+        ),
+    ] = None,
+    example: Annotated[
+        str | None,
+        typer.Option(
+            "--example",
+            "-e",
+            metavar="NAME",
+            help=f"An example in place of a model: {', '.join(EXAMPLES)}.",
+        ),
+    ] = None,
+    form: Annotated[
+        Format | None,
+        typer.Option("--format", help="How it is written.", show_default="after FILE, or text"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write it here.")
+    ] = None,
+) -> None:
+    """Write out one step of a cell: every matrix, product and gate, with its numbers and sizes.
+
+    **Examples**
+
+        glasscell explain --example forget-layer
+
+        glasscell explain runs/book --text "Once upon" --step 3 --units 3,5
+
+        glasscell explain runs/book --text "Once upon" --out step.html
+    """
+    from glasscell.files import refuse_unwritable, write_file
+
+    if out is not None:
+        refuse_unwritable(out)  # before anything long is read
+    form = form or _form_of(out)
+    if example is not None:
+        given = {"RUN": run, "--text": text, "--step": step, "--layer": layer, "--units": units}
+        if beside := [name for name, value in given.items() if value is not None]:
+            raise UserError(f"--example needs no {' and no '.join(beside)}: choose one")
+        found = _example(example)
+    else:
+        found = _of_model(run, text, step, layer, units)
+    if form is Format.text:
+        written = found.text(_width() if out is None else WITHOUT_TERMINAL)
+    else:
+        written = found.markdown() if form is Format.markdown else found.html()
+    if out is None:
+        print(written, end="")
+    else:
+        write_file(out, written.encode("utf-8", "replace"))
+        print(f"The explanation is in {out}.")
+
+
+def _form_of(out: Path | None) -> Format:
+    """What a file's name says of its format."""
+    ending = "" if out is None else out.suffix.lower()
+    by_ending = {".html": Format.html, ".htm": Format.html, ".md": Format.markdown}
+    return by_ending.get(ending, Format.text)
+
+
+def _width() -> int:
+    if not (sys.stdout.isatty() or "COLUMNS" in os.environ):
+        return WITHOUT_TERMINAL
+    low, high = WIDTHS
+    return max(low, min(high, shutil.get_terminal_size().columns))
+
+
+def _example(name: str) -> Explained:
+    if name not in EXAMPLES:
+        raise UserError(f"example: expected one of {', '.join(EXAMPLES)}, got {name!r}")
+    module, _, function = EXAMPLES[name].partition(":")
+    return getattr(import_module(module), function)()
+
+
+def _of_model(
+    run: Path | None, text: str | None, step: str | None, layer: str | None, units: str | None
+) -> Explanation:
+    if run is None:
+        raise UserError("name a model folder, or an example with --example forget-layer")
+    if text is None:
+        raise UserError('say what the model reads, with --text "..."')
+    steps = [-1] if step is None else _numbers("step", step)
+    wanted = None if units is None else _numbers("units", units)
+
+    from glasscell.cli.explain_model import explain_model
+    from glasscell.training import load
+
+    return explain_model(load(run), text, steps, layer, wanted)
+
+
+def _numbers(name: str, text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UserError(f"{name}: expected numbers such as 3 or 3,5, got {text!r}") from None
