@@ -1,0 +1,41 @@
+"""What of a gradient comes along the state, from step to step: the constant error carousel."""
+
+import torch
+from torch import Tensor
+
+from glasscell.engines import Call, Packing
+from glasscell.engines.replay import scan
+
+
+def kept(call: Call, gates: Tensor) -> Tensor | None:
+    """(N, H) which part of the state each step keeps: f in an LSTM, z in a GRU, edits of the state
+    included. None for a cell that writes its whole state anew.
+
+    Args:
+        gates: (N, G, H) of the call's tokens.
+    """
+    carry = call.cell.carry(gates)
+    if carry is None:
+        return None
+    keep = carry[0]
+    for edit in call.edits:
+        if edit.quantity == call.cell.state:
+            scale, _ = edit.of_tokens()
+            keep = scale.nan_to_num(0) * keep  # NaN: replaced, so nothing stays
+    return keep
+
+
+def carried(keep: Tensor, d_state: Tensor, packing: Packing) -> Tensor:
+    """(N, H) keep_{t+1} * dL/dstate_{t+1}, from both at every step."""
+    nothing = torch.zeros_like(d_state[: packing.B])
+    return packing.previous(keep * d_state, nothing, reverse=True)
+
+
+def all_the_way(keep: Tensor, d_state: Tensor, packing: Packing) -> Tensor:
+    """(N, H) what of the gradient at each sequence's end comes all the way along the state: the
+    product of keep over the steps after t, times dL/dstate at the end.
+    """
+    nothing = torch.zeros_like(d_state[: packing.B])
+    keep_next = packing.previous(keep, nothing, reverse=True)
+    at_the_end = packing.with_last(None, packing.last(d_state))
+    return scan(keep_next, at_the_end, nothing, packing, reverse=True)
