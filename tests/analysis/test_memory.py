@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from glasscell.analysis import memory_span, units_by_memory
+from glasscell.analysis import half_lives, memory_span, units_by_memory
 
 
 def test_a_constant_gate_gives_its_time_constant(layer_with):
@@ -58,3 +58,22 @@ def test_an_unknown_mean_is_refused(layer_with):
     layer = layer_with("lstm", forget_gate=torch.full((3, 1), 0.5))
     with pytest.raises(ValueError, match="'arithmetic' or 'geometric'"):
         memory_span(layer, mean="harmonic")  # type: ignore[arg-type]
+
+
+def test_half_lives_are_the_steps_until_a_half_is_left(layer_with):
+    f = torch.tensor([0.5, 0.9, 1.0, 0.0], dtype=torch.float64).expand(6, 4)
+    layer = layer_with("lstm", forget_gate=f)
+    found = half_lives(layer)
+    assert found.tolist() == pytest.approx([1.0, math.log(0.5) / math.log(0.9), math.inf, 0.0])
+    mixed = layer_with("gru", update_gate=torch.tensor([[0.2], [0.8]]))
+    geometric = half_lives(mixed, "geometric").item()
+    assert math.sqrt(0.2 * 0.8) ** geometric == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="no forget gate"):
+        half_lives(layer_with("rnn", hidden=torch.full((3, 2), 0.5)))
+
+
+def test_units_can_be_sorted_by_either_mean(layer_with):
+    f = torch.tensor([[0.01, 0.4], [0.99, 0.4]])
+    layer = layer_with("lstm", forget_gate=f)
+    assert [each.unit for each in units_by_memory(layer)] == [0, 1]
+    assert [each.unit for each in units_by_memory(layer, mean="geometric")] == [1, 0]

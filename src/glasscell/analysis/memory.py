@@ -1,5 +1,6 @@
 """How long each unit remembers, read off the gate that says how much stays."""
 
+import math
 from typing import Literal, NamedTuple
 
 import torch
@@ -7,6 +8,8 @@ from torch import Tensor
 
 from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace
+
+Mean = Literal["arithmetic", "geometric"]
 
 
 class UnitMemory(NamedTuple):
@@ -24,9 +27,7 @@ def keeping_gate(layer: LayerTrace) -> str | None:
     return None if gate is None else gate.name
 
 
-def memory_span(
-    layer: LayerTrace, mean: Literal["arithmetic", "geometric"] = "arithmetic"
-) -> Tensor:
+def memory_span(layer: LayerTrace, mean: Mean = "arithmetic") -> Tensor:
     """How many steps each unit remembers: -1 / ln(mean f), the time constant of its decay.
 
     What a unit holds shrinks by f at each step. Were f always at its mean, it would be down to
@@ -61,16 +62,46 @@ def memory_span(
     return 1 / log_mean.abs()  # ln f <= 0; abs also turns -1/0 into plus infinity
 
 
-def units_by_memory(layer: LayerTrace, top: int | None = None) -> list[UnitMemory]:
+def half_lives(layer: LayerTrace, mean: Mean = "arithmetic") -> Tensor:
+    """In how many steps half of what each unit holds is gone: ln(1/2) / ln(mean f).
+
+    `memory_span` with a half in place of 1/e; the two differ by the factor ln 2.
+
+    Args:
+        layer: a recorded LSTM or GRU layer.
+        mean: as for `memory_span`.
+
+    Returns:
+        (H,) float64, in steps; 0 for a unit that never keeps anything, infinite for one that
+        never forgets.
+
+    Raises:
+        InputError: as `memory_span`.
+
+    Example:
+        >>> with glasscell.trace(lstm) as trace:
+        ...     y = lstm(x)
+        >>> half = analysis.half_lives(trace["l0"])
+        >>> f = trace["l0"].forget_gate.double().mean((0, 1))
+        >>> bool((f**half - 0.5).abs().max() < 1e-9)
+        True
+    """
+    return math.log(2) * memory_span(layer, mean)
+
+
+def units_by_memory(
+    layer: LayerTrace, top: int | None = None, mean: Mean = "arithmetic"
+) -> list[UnitMemory]:
     """The units with the longest memory first; those that are equal by number.
 
     Args:
         layer: a recorded LSTM or GRU layer.
         top: how many; all if absent.
+        mean: as for `memory_span`.
 
     Raises:
         InputError: as `memory_span`.
     """
-    spans = memory_span(layer)
+    spans = memory_span(layer, mean)
     order = torch.argsort(spans, descending=True, stable=True)[:top].tolist()
     return [UnitMemory(unit, float(spans[unit])) for unit in order]

@@ -1,0 +1,209 @@
+"""What the networks learned, as prose, tables and figures: every number is from the run, and
+chooses what is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from glasscell import plots
+from glasscell.explaining import Heading, Piece, Prose, Table, number, percent
+from glasscell.stories.drawing import figure
+from glasscell.stories.turnstile.counters import Counter
+from glasscell.tasks.classic import Turnstile
+from glasscell.tasks.classic.turnstile import COINS, PRICE
+
+
+def learned(counters: Sequence[Counter], hidden: int, seed: int) -> list[Piece]:
+    """Those that learned it, on sequences like those of the training."""
+    trained = [each for each in counters if each.run is not None]
+    first = trained[0].run
+    assert first is not None
+    rows = [
+        [
+            each.name,
+            each.run.steps,
+            each.run.recipe.batch,
+            percent(each.run.score),
+            number(each.run.cpu_seconds, 2),
+        ]
+        for each in trained
+        if each.run is not None
+    ]
+    failed = [e.name for e in trained if e.run is not None and not e.run.reached]
+    says = (
+        "All of them have learned it. "
+        if not failed
+        else f"Within {first.recipe.steps:,} updates this was not learned by: {', '.join(failed)}. "
+    )
+    return [
+        Heading("Learned"),
+        Prose(
+            f"Now three networks with {hidden} units each learn the same from examples: visits of "
+            f"{_length(counters)} steps in which 0 to {Turnstile.most} coins come. Always saying "
+            f"what is more often true gets {percent(Turnstile(_length(counters)).chance)} of the "
+            f"steps right. Training stops at 99.9 % (seed {seed})."
+        ),
+        Table(
+            ["network", "updates", "sequences each", "steps told right", "processor seconds"],
+            rows,
+            align="lrrrr",
+        ),
+        Prose(says + "But have they learned to count?"),
+    ]
+
+
+def counting(counters: Sequence[Counter]) -> list[Piece]:
+    """What each network's hidden state says of the number of coins."""
+    rows = [
+        [
+            each.name,
+            *(f"unit {unit}: {r:+.3f}" for unit, r in each.coins),
+            f"{each.to_price:.3f}",
+            f"{each.beyond:.3f}",
+        ]
+        for each in counters
+    ]
+    most = len(counters[0].reading) - 1
+    return [
+        Heading("Do they count?"),
+        Prose(
+            "For each kind of coin, the unit whose value follows its number best, and its "
+            "correlation with it. Then all units together: how well a straight direction of the "
+            "hidden state tells the number of all coins, as $R^2$ (1 is exact, 0 is no better "
+            f"than the mean): up to the price of {PRICE}, and from there on."
+        ),
+        Table(
+            [
+                "network",
+                *(f"follows {coin}" for coin in COINS),
+                f"$R^2$ of 0 to {PRICE} coins",
+                f"$R^2$ of {PRICE} to {most}",
+            ],
+            rows,
+            align="lrrrr",
+        ),
+        figure(
+            plots.courses,
+            {each.name: each.reading.tolist() for each in counters},
+            list(range(most + 1)),
+            across="coins that have come",
+            up="coins read off the hidden state",
+            caption=f"What a direction that was fitted on 0 to {PRICE} coins reads after more.",
+            alt="Lines over the number of coins; at the end: "
+            + ", ".join(f"{each.name} {float(each.reading[-1]):.2f}" for each in counters),
+        ),
+        Prose(_do_they_count(counters, most)),
+    ]
+
+
+def _do_they_count(counters: Sequence[Counter], most: int) -> str:
+    hand, *trained = counters
+    stops = [c for c in trained if float(c.reading[-1]) < (PRICE + most) / 2]
+    says = f"The network set by hand reads {float(hand.reading[-1]):.2f} after {most} coins. "
+    listed = ", ".join(f"the {c.name} {float(c.reading[-1]):.2f}" for c in trained)
+    says += f"Those that learned: {listed}. "
+    if len(stops) == len(trained):
+        rests = [c.beyond for c in trained]
+        says += (
+            "Along this direction they tell none, one, and **enough**: what comes after the price "
+            "makes no difference to the answer, so nothing taught them to count on. Other "
+            f"directions still hold something of the rest, with an $R^2$ from {min(rests):.2f} to "
+            f"{max(rests):.2f}."
+        )
+    elif stops:
+        says += f"These stop counting at the price: {', '.join(c.name for c in stops)}."
+    else:
+        says += "They go on counting beyond the price, though nothing asks them to."
+    kinds = [c for c in trained if min(abs(r) for _, r in c.coins) > 0.9]
+    if not kinds:
+        says += (
+            " Nor does any of them keep copper and silver apart: the answer does not depend on "
+            "which kind came."
+        )
+    return says
+
+
+def longer(counters: Sequence[Counter], lengths: Sequence[int]) -> list[Piece]:
+    """The same networks on sequences longer than any they were trained on."""
+    hand, *trained = counters
+    worst = min(trained, key=lambda each: each.right[-1])
+    best = max(trained, key=lambda each: each.right[-1])
+    chance = Turnstile(lengths[-1]).chance
+    says = f"At {lengths[-1]:,} steps the network set by hand tells {percent(hand.right[-1])} right"
+    if best.right[-1] < 0.99:
+        says += (
+            f", the best of the others, the {best.name}, {percent(best.right[-1])}, and the "
+            f"{worst.name} {percent(worst.right[-1])}"
+        )
+        if worst.right[-1] < chance:
+            says += f", less than always giving the same answer ({percent(chance)})"
+        says += "."
+    else:
+        good = [each.name for each in trained if each.right[-1] >= 0.99]
+        says += f", and so do, or nearly so: {', '.join(good)}."
+        if len(good) < len(trained):
+            says += f" The {worst.name} tells {percent(worst.right[-1])}."
+    return [
+        Heading("Longer visits"),
+        Prose(
+            "The same networks, without further training, on longer sequences with as many coins "
+            "and more steps at which nothing happens."
+        ),
+        Table(
+            ["network", *(f"{T:,} steps" for T in lengths)],
+            [[each.name, *(percent(share) for share in each.right)] for each in counters],
+            align="l" + "r" * len(lengths),
+            caption="Steps told right; each length on 300 sequences.",
+        ),
+        figure(
+            plots.courses,
+            {each.name: each.right for each in counters},
+            list(lengths),
+            across="steps (log scale)",
+            up="share of steps told right",
+            logarithmic=True,
+            caption="How far what was learned reaches.",
+            alt="Lines over the length; at the longest: "
+            + ", ".join(f"{each.name} {percent(each.right[-1])}" for each in counters),
+        ),
+        Prose(says),
+        Prose(f"Where do they go wrong? Of the {lengths[-1]:,} steps, by the coins so far:"),
+        Table(
+            ["network", *(f"{k} coin{'' if k == 1 else 's'}" for k in range(PRICE)), "enough"],
+            [[each.name, *(percent(share) for share in each.with_coins)] for each in counters],
+            align="l" + "r" * (PRICE + 1),
+            caption="Steps told right.",
+        ),
+        Prose(_why(trained, lengths[0])),
+    ]
+
+
+def _why(trained: Sequence[Counter], seen: int) -> str:
+    wrong = [c for c in trained if min(c.with_coins) < 0.99]
+    if not wrong:
+        return "They hold what they have counted, as long as that was tried."
+    too_early = [c for c in wrong if min(c.with_coins[:PRICE]) < 0.99]
+    too_late = [c for c in wrong if c.with_coins[PRICE] < 0.99]
+    says = ""
+    if too_early:
+        alone = "itself" if len(too_early) == 1 else "themselves"
+        says += (
+            f"Before the second coin has come, {_listed(too_early, 'opens', 'open')} by {alone}. "
+        )
+    if too_late:
+        says += f"With enough coins in, {_listed(too_late, 'is', 'are')} shut at times. "
+    return says + (
+        "What they hold while nothing comes is not quite constant, and turns into something else "
+        f"in the end. In training nothing lasted longer than {seen} steps, so nothing taught them "
+        "to hold it longer. With the identity matrix nothing changes at all."
+    )
+
+
+def _listed(counters: Sequence[Counter], one: str, several: str) -> str:
+    *most, last = [f"the {each.name}" for each in counters]
+    return f"{', '.join(most)} and {last} {several}" if most else f"{last} {one}"
+
+
+def _length(counters: Sequence[Counter]) -> int:
+    return counters[0].lengths[0]
