@@ -53,6 +53,7 @@ def test_what_is_not_finite_has_a_name(tmp_path):
     glasscell.save_edits([edit], path)
     json.loads(path.read_text(), parse_constant=pytest.fail)  # strict JSON
     (again,) = glasscell.load_edits(path)
+    assert isinstance(again.value, torch.Tensor)
     assert again.value.tolist()[:2] == [math.inf, -math.inf]
     assert math.isnan(again.value[2])
 

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,20 +59,21 @@ def oracle(layer, x, lengths, name, quantity, units, steps, batch, way, number):
 
 
 def in_layout(padded: np.ndarray, layout: str) -> torch.Tensor:
-    padded = torch.from_numpy(np.ascontiguousarray(padded))
+    shown = torch.from_numpy(np.ascontiguousarray(padded))
     if layout == "unbatched":
-        return padded[:, 0]
-    return padded.transpose(0, 1) if layout == "batch_first" else padded
+        return shown[:, 0]
+    return shown.transpose(0, 1) if layout == "batch_first" else shown
 
 
-def check(layer, layout: str, name: str, quantity: str, way: str, number: float, **where):
+def check(layer: Any, layout: str, name: str, quantity: str, way: str, number: float, **where: Any):
     x = torch.randn(T, B, 3, dtype=torch.float64)
     input, lengths = input_in(layout, x)
     x = x[:, : len(lengths)]
     places = {"units": None, "steps": None, "batch": None, **where}
     wanted = oracle(layer, x, lengths, name, quantity, **places, way=way, number=number)
+    given: Any = {**where, way: number}
     with (
-        glasscell.edit(layer, name, quantity, **where, **{way: number}),
+        glasscell.edit(layer, name, quantity, **given),
         glasscell.trace(layer) as trace,
     ):
         output = layer(input)[0]
@@ -93,7 +95,8 @@ def test_every_quantity_in_every_layout(name, layout):
     layer = make(name, num_layers=2, bidirectional=True, batch_first=layout == "batch_first",
                  dtype=torch.float64)  # fmt: skip
     kind = kind_of(layer)
-    quantities = dict.fromkeys((*NAMES[kind], *(["cell"] if kind == "lstm" else []), "hidden"))
+    states = ("cell", "hidden") if kind == "lstm" else ("hidden",)
+    quantities: dict[str, None] = dict.fromkeys((*NAMES[kind], *states))
     batch = None if layout == "unbatched" else [3, 1]
     for k, quantity in enumerate(quantities):
         for way, number in (("set", 0.75), ("scale", -0.5), ("add", 0.25)):
@@ -338,7 +341,7 @@ def test_torchs_layer_in_training_drops_the_same_and_learns():
 
 
 def test_a_parametrised_layer_of_torchs():
-    lstm = nn.utils.parametrizations.weight_norm(nn.LSTM(3, 4), "weight_hh_l0")
+    lstm: Any = nn.utils.parametrizations.weight_norm(nn.LSTM(3, 4), "weight_hh_l0")
     x = torch.randn(T, B, 3)
     plain = lstm(x)[0]
     with glasscell.edit(lstm, "l0", "cell", steps=[5], units=[0], add=0.0):
@@ -384,7 +387,11 @@ def test_cells_count_their_calls(library, kind):
     x = torch.randn(T, B, 3, dtype=torch.float64)
     values = torch.rand(T, B, 4, dtype=torch.float64)
     loop = Loop(cell)
-    for where in ({"units": [1], "steps": slice(1, 4)}, {"steps": [0, 2], "batch": [3]}):
+    some: tuple[dict[str, Any], ...] = (
+        {"units": [1], "steps": slice(1, 4)},
+        {"steps": [0, 2], "batch": [3]},
+    )
+    for where in some:
         with glasscell.edit(layer, "l0", "hidden", set=values, **where):
             wanted = layer(x)[0]
         with glasscell.edit(loop, "cell", "hidden", set=values, **where):
@@ -419,7 +426,7 @@ def test_streams_are_edited_too(kind):
 @pytest.mark.parametrize("library", [glasscell, nn])
 def test_a_compiled_model_is_edited(library):
     lstm = library.LSTM(3, 4)
-    model = torch.compile(lstm, backend="eager")
+    model: Any = torch.compile(lstm, backend="eager")
     x = torch.randn(T, B, 3)
     plain = model(x)[0]
     with glasscell.edit(model, "l0", "hidden", units=[2], set=0.5):
@@ -443,14 +450,16 @@ def test_what_is_not_there():
         glasscell.edit(model, "encoder.l0", "cell", units=[4], set=0.0)
     with pytest.raises(InputError, match="no LSTM, GRU or RNN"):
         glasscell.edit(nn.Linear(2, 2), "l0", "cell", set=0.0)
-    for where, match in (
+    wrong: tuple[tuple[dict[str, Any], str], ...] = (
         ({"steps": [6]}, r"steps: expected -6 to 5, got 6"),
         ({"batch": 5}, r"batch: expected -5 to 4, got 5"),
         ({"steps": [0, 1], "set": torch.zeros(3, 1, 4)}, r"expected 1 or 2 or 6 along the steps"),
         ({"set": torch.zeros(1, 1, 4, 1)}, r"at most 3 dimensions"),
-    ):
+    )
+    for where, match in wrong:
+        given: dict[str, Any] = {"set": 0.0} | where
         with (
-            glasscell.edit(model, "encoder.l0", "cell", **{"set": 0.0, **where}),
+            glasscell.edit(model, "encoder.l0", "cell", **given),
             pytest.raises(InputError, match=match),
         ):
             model(tokens)

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 import torch
@@ -31,7 +32,7 @@ def unrolled(layer, x: Tensor, lengths: list[int]) -> tuple[Tensor, dict[str, di
         outputs = []
         for suffix in ("", "_reverse")[: 2 if layer.bidirectional else 1]:
 
-            def weight(name: str, l=l, suffix=suffix):
+            def weight(name: str, l=l, suffix=suffix) -> Any:
                 return getattr(layer, f"{name}_l{l}{suffix}", None)
 
             names = (*NAMES[kind], *(("cell",) if kind == "lstm" else ()), "hidden")
