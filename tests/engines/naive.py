@@ -75,17 +75,28 @@ class Stack:
 
 
 def run_stack(
-    models: list[list[Model]], x: Array, lengths: list[int], h_0: Array, c_0: Array = None
+    models: list[list[Model]],
+    x: Array,
+    lengths: list[int],
+    h_0: Array,
+    c_0: Array = None,
+    edit: Callable[[str, int, str, Array], Array] | None = None,
 ) -> Stack:
-    """models[layer][direction]; h_0 (L*D, B, P) and c_0 (L*D, B, H) as torch.nn has them."""
+    """models[layer][direction]; h_0 (L*D, B, P) and c_0 (L*D, B, H) as torch.nn has them.
+
+    Args:
+        edit: as of `run_layer`, with the layer's name before.
+    """
     layers: dict[str, Layer] = {}
     k = 0
     for l, directions in enumerate(models):
         outputs = []
         for reverse, model in enumerate(directions):
             initial = None if c_0 is None else c_0[k]
-            layer = run_layer(model, x, lengths, h_0[k], initial, bool(reverse))
-            layers[f"l{l}_reverse" if reverse else f"l{l}"] = layer
+            name = f"l{l}_reverse" if reverse else f"l{l}"
+            of_layer = None if edit is None else partial(edit, name)
+            layer = run_layer(model, x, lengths, h_0[k], initial, bool(reverse), of_layer)
+            layers[name] = layer
             outputs.append(layer.h)
             k += 1
         x = np.concatenate(outputs, -1) if isinstance(x, np.ndarray) else torch.cat(outputs, -1)

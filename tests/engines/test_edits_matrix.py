@@ -3,6 +3,8 @@
 Outputs, states and gates of every step, and the gradient of every input, weight and edit.
 """
 
+from typing import Any
+
 import pytest
 import torch
 from tests.cells.equations import LETTERS
@@ -91,14 +93,11 @@ def oracle(name: str, tensors: list, lengths: list[int], reverse: bool, edits: l
     padded = zeros.index_put((torch.tensor([t * B + b for t, b in places]),), x)
     padded = padded.unflatten(0, (T, B))
     layer = run_layer(model, padded, lengths, h_0, c_0, reverse, edit_of)
-    return Record(
-        **{
-            target: value
-            if (value := getattr(layer, target)) is None or target in ("h_n", "c_n")
-            else pack(value, lengths)
-            for target in TARGETS
-        }
-    )
+    found: dict[str, Any] = {target: getattr(layer, target) for target in TARGETS}
+    for target, value in found.items():
+        if value is not None and target not in ("h_n", "c_n"):
+            found[target] = pack(value, lengths)
+    return Record(**found)
 
 
 def width_of(name: str, quantity: str, H: int) -> int:

@@ -66,12 +66,12 @@ void for_cases(const Body& body) {
 }
 
 // An instruction set against the plainest one, which comes last.
-void compare_variants(const Case& c) {
+void compare_variants(const Case& c, const Wishes& wishes) {
   const auto& all = supported_kernels();
-  const Results expected = checked(*all.back(), c);
+  const Results expected = checked(*all.back(), c, wishes);
   const bool jumps = c.subject->squash == 2 && c.dtype == Dtype::bfloat16;  // where rounding moves relu past 0
   for (const Kernels* kernels : all) {
-    const Results found = checked(*kernels, c);
+    const Results found = checked(*kernels, c, wishes);
     for (const auto& [name, numbers] : found) {
       const double by = numbers.distance(expected.at(name));
       if (by > tolerances[int(c.dtype)] && !(jumps && name.find('d') != std::string::npos))
@@ -89,6 +89,7 @@ void compare_wishes(const Case& c) {
       compare(*kernels, c, checked(*kernels, c, {.gradients = 1u << bit, .of_steps = false}), everything,
               "where few gradients are wanted");
     checked(*kernels, c, {.states = false, .gates = false, .of_steps = false});
+    compare(*kernels, c, checked(*kernels, c, {.edited = Wishes::Edited::nowhere}), everything, "with edits of no token");
     Case moved = c;
     moved.odd = !c.odd;
     compare(*kernels, c, checked(*kernels, moved), everything, "at another address");
@@ -108,6 +109,8 @@ void compare_threads() {
           const Kernels& kernels = *supported_kernels().front();
           const Results alone = checked(kernels, c);
           for (int threads : {2, 3, 5}) compare(kernels, c, checked(kernels, c, {}, threads), alone, "on several threads");
+          const Wishes edited{.edited = Wishes::Edited::everywhere};
+          compare(kernels, c, checked(kernels, c, edited, 3), checked(kernels, c, edited), "on several threads, edited");
         }
 }
 
@@ -189,7 +192,8 @@ int main(int count, char** arguments) {
   if (!only_threads) {
     fingerprints();
     grids();
-    for_cases(compare_variants);
+    for (auto edited : {Wishes::Edited::no, Wishes::Edited::everywhere})
+      for_cases([&](const Case& c) { compare_variants(c, {.edited = edited}); });
     for_cases([](const Case& c) {
       if (c.H == 17 || c.H == 64) compare_wishes(c);
     });

@@ -34,6 +34,7 @@ struct Wishes {
   unsigned gradients = ~0u;          // a bit for each, in the order of `Backward`
   bool of_steps = true;
   bool in_place = false;  // a single step that leaves its states where it found them
+  enum class Edited { no, nowhere, everywhere } edited = Edited::no;  // nowhere: no token is touched
 };
 
 using Results = std::map<std::string, Numbers>;
@@ -81,8 +82,27 @@ inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, 
     if (!there) return nullptr;
     return (results[name] = Numbers(dtype, count, c.odd)).data();
   };
+  // Edits of every quantity there is: each token has a row of its own, some are left alone.
+  Edits edits{};
+  std::vector<std::vector<int64_t>> rows(Edits::slots);
+  std::vector<Numbers> tables;
+  tables.reserve(2 * Edits::slots);
+  if (wishes.edited != Wishes::Edited::no) {
+    edits.any = true;
+    for (int slot = 0; slot < Edits::slots; ++slot) {
+      if (slot < 4 ? size_t(slot) >= G || s.kind == Kind::rnn : slot == Edits::cell && !lstm) continue;
+      const size_t width = slot == Edits::hidden ? P : H;
+      rows[size_t(slot)].resize(N);
+      for (size_t n = 0; n < N; ++n)
+        rows[size_t(slot)][n] = wishes.edited == Wishes::Edited::nowhere || random() % 3 == 0 ? -1 : int64_t(random() % 2);
+      tables.push_back(drawn(2 * width, 1, c.dtype));
+      for (size_t k = 0; k < 2 * width; k += 3) tables.back().set(k, std::nan(""));
+      tables.push_back(drawn(2 * width, 1, c.dtype));
+      edits.of[slot] = {rows[size_t(slot)].data(), (&tables.back())[-1].data(), tables.back().data()};
+    }
+  }
   Forward f{};
-  f.sequences = sequences, f.panels = &panels, f.threads = threads;
+  f.sequences = sequences, f.panels = &panels, f.threads = threads, f.edits = edits;
   f.x = x.data(), f.h_0 = h_0.data(), f.c_0 = c_0.data();
   if (wishes.in_place) {
     f.h = h_0.data(), f.c_n = c_0.data();
@@ -103,6 +123,7 @@ inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, 
   kernels.pack_backward(cell, panels, threads);
   Backward b{};
   b.sequences = sequences, b.panels = &panels, b.threads = threads;
+  b.pre = f.pre, b.edits = edits;
   b.x = f.x, b.h_0 = f.h_0, b.c_0 = f.c_0, b.h = f.h, b.c = f.c, b.gates = f.gates, b.q = f.q;
   b.dh = dh.data(), b.dc = wishes.states ? dc.data() : nullptr;
   if (wishes.gates) b.dgates = dgates.data(), b.dpre = dpre.data();

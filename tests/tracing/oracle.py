@@ -39,8 +39,14 @@ def model_of(layer: Any, suffix: str) -> Model:
     return Model(kind_of(layer), W, U, b_x, b_h, V, relu=relu)
 
 
-def expected(layer: Any, x: Tensor, lengths: list[int] | None = None, hx=None) -> dict[str, Layer]:
-    """By name, "l0", "l0_reverse"...: padded (T, B, ...) from x (T, B, I) and hx (L*D, B, ...)."""
+def expected(
+    layer: Any, x: Tensor, lengths: list[int] | None = None, hx=None, edit=None
+) -> dict[str, Layer]:
+    """By name, "l0", "l0_reverse"...: padded (T, B, ...) from x (T, B, I) and hx (L*D, B, ...).
+
+    Args:
+        edit: gives a quantity another value, from the layer's name, step, letter and (B, H) value.
+    """
     T, B, _ = x.shape
     D = 2 if layer.bidirectional else 1
     models = [
@@ -55,7 +61,7 @@ def expected(layer: Any, x: Tensor, lengths: list[int] | None = None, hx=None) -
         states = hx if is_lstm else (hx, hx)
         h_0, c_0 = (state.detach().double().numpy() for state in states)
     return run_stack(
-        models, x.detach().double().numpy(), lengths or [T] * B, h_0, c_0 if is_lstm else None
+        models, x.detach().double().numpy(), lengths or [T] * B, h_0, c_0 if is_lstm else None, edit
     ).layers
 
 

@@ -10,6 +10,7 @@ from glasscell.bench.goals import Goal, Measure
 from glasscell.bench.scale import Scale
 from glasscell.bench.works import (
     compiling,
+    editing,
     importing,
     inference,
     keeping,
@@ -178,6 +179,13 @@ WORKS: tuple[Work, ...] = (
         "a Python loop that collects the gates",
         tracing.black_box,
         Goal(each=1.0),
+    ),
+    Work(
+        "editing",
+        "LSTM with edits inside the recurrence",
+        "the same layer without",
+        editing.edited,
+        Goal(mean=1.3, measure=Measure.times),
     ),
     Work(
         "importing",

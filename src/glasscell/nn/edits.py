@@ -106,7 +106,8 @@ class LayerEdit:
 
     def _value(self, layout: Layout, like: Tensor) -> Tensor:
         """The value as (steps, batch, units), each of them 1 where it is the same for all."""
-        value = torch.as_tensor(self.value).to(like)
+        value = self.value
+        value = value.to(like) if isinstance(value, Tensor) else like.new_tensor(value)
         dims = 3 if layout.batched else 2
         if value.dim() > dims:
             names = ("steps", "batch", "units") if layout.batched else ("steps", "units")
