@@ -5,8 +5,9 @@ from tests.cells.zoo import SUBJECTS, independent
 from tests.tolerances import assert_close
 
 import glasscell
+from glasscell.analysis.driven_run import DrivenRun
 from glasscell.analysis.layer_weights import equations_of
-from glasscell.analysis.step_map import DrivenRun, StepMap
+from glasscell.analysis.step_map import StepMap
 from glasscell.errors import InputError
 
 T, B, I, H = 6, 3, 4, 5

@@ -126,6 +126,8 @@ def match(
         lengths: (B,) of plain arrays, the steps of each sequence, which lie one after the other;
             one sequence if absent.
 
+    The states are read once, in pieces; a bit a step is kept for each selected unit.
+
     Returns:
         The matches, and which units are on in each.
 
@@ -228,9 +230,7 @@ def _bits(rows: Rows, units: np.ndarray, threshold: float) -> np.ndarray:
     """(N, W) which of some units are on at each step, packed, sequence by sequence."""
     index = torch.from_numpy(units)
     words = np.empty((rows.N, -(-len(units) // WORD)), dtype=np.uint64)
-    for part, values in rows.pieces():
-        if len(units) < rows.H:
-            values = values.index_select(1, index)
+    for part, values in rows.pieces(index):
         words[part] = pack(_is_on(values, threshold).numpy())
     return words if rows.places is None else words[rows.places]
 

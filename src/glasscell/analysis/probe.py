@@ -82,9 +82,9 @@ class Moments:
         found = []
         for penalty in penalties:
             # Where rounding has made R indefinite beyond the penalty, a larger one will do.
-            factor, failed = torch.linalg.cholesky_ex(
-                R + penalty * torch.eye(len(R), dtype=R.dtype)
-            )
+            penalised = R.clone()
+            penalised.diagonal().add_(penalty)
+            factor, failed = torch.linalg.cholesky_ex(penalised)
             w = torch.zeros_like(c) if failed else torch.cholesky_solve(c[:, None], factor)[:, 0]
             w = w * inverse
             found.append((w, float(mean_y - w @ mean)))

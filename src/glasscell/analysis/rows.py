@@ -13,6 +13,7 @@ from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace
 
 CHUNK = 1 << 24  # numbers read at a time
+PIECE = 1 << 20  # and where they are only looked at: so many stay in the cache
 TURN = 1 << 14  # rows at a time whose units are laid out one after the other
 ALL = slice(None)
 
@@ -63,20 +64,28 @@ class Rows:
         """Some of the stored values, by place, on the CPU: (n, H) float32, or float64 if stored
         so.
         """
+        return self._in_float(self._stored(part, units))
+
+    def _stored(self, part: slice | np.ndarray, units: slice = ALL) -> Tensor:
         if isinstance(self.values, Tensor):
             index = torch.from_numpy(part) if isinstance(part, np.ndarray) else part
-            piece = self.values.detach()[:, units][index].cpu()
-        else:
-            # A copy: what torch makes of a read-only map is not to be written to.
-            piece = torch.from_numpy(np.array(self.values[:, units][part]))
+            return self.values.detach()[:, units][index]
+        # A copy: what torch makes of a read-only map is not to be written to.
+        return torch.from_numpy(np.array(self.values[:, units][part]))
+
+    def _in_float(self, piece: Tensor) -> Tensor:
+        piece = piece.cpu()
         return piece.double() if self.is_double else piece.float()
 
-    def pieces(self) -> Iterator[tuple[slice, Tensor]]:
-        """All stored values in the order in which they lie, some rows at a time."""
-        rows = max(1, CHUNK // (4 * self.H))
+    def pieces(self, units: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """All stored values of some units, in the order in which they lie, some rows at a time."""
+        rows = max(1, PIECE // self.H)
         for first in range(0, self.N, rows):
             part = slice(first, min(first + rows, self.N))
-            yield part, self.read(part)
+            piece = self._stored(part)
+            if len(units) < self.H:
+                piece = piece.index_select(1, units.to(piece.device))
+            yield part, self._in_float(piece)
 
     def columns(self, units: slice, rows: np.ndarray) -> np.ndarray:
         """(U, n) some units, each in one piece, over the rows named."""

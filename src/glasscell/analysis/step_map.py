@@ -2,25 +2,21 @@
 
 The state s is all that a layer carries from step to step: (h, c) side by side in an LSTM, h in a
 GRU or RNN. What a step makes of it depends on the input only through the *drive*, W x_t + b_x for
-all gates, which a trace tells without the input: it is what the pre-activations hold besides what
-comes from the state.
+all gates.
 """
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 from torch.func import vmap
-from torch.nn.utils.rnn import PackedSequence
 
 from glasscell.analysis.layer_weights import equations_of
 from glasscell.cells import Cell, Step, Weights
 from glasscell.cells.gates import input_term, recurrent_term
-from glasscell.engines import Packing
 from glasscell.errors import InputError
-from glasscell.tracing import LayerTrace, Trace
+from glasscell.tracing import LayerTrace
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +48,7 @@ class StepMap:
             cell, w = layer.definition, model
         else:
             name, cell, w = equations_of(model, name)
-        made = cls(str(name), cell, Weights(*(None if v is None else _double(v) for v in w)))  # type: ignore[arg-type]
+        made = cls(str(name), cell, Weights(*(None if v is None else as_double(v) for v in w)))  # type: ignore[arg-type]
         if isinstance(layer, LayerTrace):
             made._check(layer)
         return made
@@ -90,11 +86,11 @@ class StepMap:
     def states(self, h: Tensor, c: Tensor | None) -> Tensor:
         """(..., S) states from h (..., P) and c (..., H)."""
         parts = [h] if c is None else [h, c]
-        return torch.cat([_double(part) for part in parts], -1)
+        return torch.cat([as_double(part) for part in parts], -1)
 
     def drive(self, x: Tensor) -> Tensor:
         """(..., G*H) what an input (..., I) adds to the pre-activations: W x + b_x."""
-        return input_term(_double(x), self.weights, self.cell.G).flatten(-2)
+        return input_term(as_double(x), self.weights, self.cell.G).flatten(-2)
 
     def __call__(self, drive: Tensor, s: Tensor) -> Tensor:
         """The states one step later: (n, ..., S), n of them, or groups that share a drive.
@@ -137,10 +133,11 @@ class StepMap:
         return torch.cat(rows, -2)
 
     def _next(self, drive: Tensor, s: Tensor) -> Tensor:
-        step = self._step(drive, s)
+        step = self.step(drive, s)
         return step.h if step.c is None else torch.cat((step.h, step.c), -1)
 
-    def _step(self, drive: Tensor, s: Tensor) -> Step:
+    def step(self, drive: Tensor, s: Tensor) -> Step:
+        """All that one step computes from states (..., S) under one drive (G*H,)."""
         # The cell asks for an input and its weights: the input is 1, the weights are the drive.
         w = self.weights._replace(W=drive[:, None], b_x=None)
         return self.cell.step(s.new_ones(*s.shape[:-1], 1), *self._split(s), w)
@@ -167,85 +164,6 @@ class StepMap:
             )
 
 
-@dataclass(frozen=True, eq=False)
-class DrivenRun:
-    """A recorded run of one layer as its map sees it, in packed tokens and float64.
-
-    Attributes:
-        map: the layer's step.
-        trace: what was recorded.
-    """
-
-    map: StepMap
-    trace: LayerTrace
-
-    @classmethod
-    def of(
-        cls,
-        model: nn.Module | Weights,
-        run: Tensor | PackedSequence | LayerTrace,
-        layer: str | None = None,
-    ) -> "DrivenRun":
-        """A run from its trace, or from the input that the model is to read.
-
-        Args:
-            model: any module with a recurrent layer in it; of a traced run its weights will do.
-            run: a recorded layer, or the model's input.
-            layer: with an input, which layer to look at, by the name it has in a trace.
-        """
-        if not isinstance(run, LayerTrace):
-            if isinstance(model, Weights):
-                raise InputError("model: expected a module that reads an input, got weights")
-            name = equations_of(model, layer)[0]
-            with torch.no_grad(), Trace(model, layers=name) as trace:
-                model(run)
-            run = trace[name]
-        elif layer is not None and layer != run.name:
-            raise InputError(f"layer: expected {run.name!r}, which was recorded, got {layer!r}")
-        return cls(StepMap.of(model, run), run)
-
-    @property
-    def packing(self) -> Packing:
-        return self.trace.layout.packing
-
-    @cached_property
-    def after(self) -> Tensor:
-        """(N, S) the state after each token."""
-        return self.map.states(self.trace.record.h, self.trace.record.c)
-
-    @cached_property
-    def before(self) -> Tensor:
-        """(N, S) the state that each token's step started from."""
-        initial = self.map.states(self.trace.h_0, self.trace.c_0)
-        return self.packing.previous(self.after, initial, self.trace.reverse)
-
-    @cached_property
-    def drive(self) -> Tensor:
-        """(N, G*H) what each token's input added to the pre-activations."""
-        pre = torch.stack(
-            [self.trace.tokens(f"pre.{gate.name}") for gate in self.trace.gate_maps], -2
-        )
-        pre = _double(pre).flatten(-2)  # (N, G*H)
-        drive = torch.zeros_like(pre)
-        # A pre-activation is its drive plus what the state and gates before it make. So the first
-        # pass is right for gates that read no other gate, and the second for those that read them
-        # (a GRU's candidate, an output gate with a peephole).
-        step = vmap(lambda d, s: self.map._step(d, s).pre.flatten(-2))
-        for _ in range(2):
-            drive = drive + pre - step(drive, self.before)
-        self._check(drive)
-        return drive
-
-    def _check(self, drive: Tensor) -> None:
-        """Raises where the states do not follow from the pre-activations: somebody set them."""
-        off = (self.map(drive, self.before) - self.after).abs().max()
-        rounding = 1e3 * torch.finfo(self.trace.record.h.dtype).eps
-        if off > min(rounding, 0.1) * (1 + self.after.abs().max()):
-            raise InputError(
-                f"{self.trace.name}: expected a run of the layer as it is, got one whose gates or "
-                "states were edited, which a step of the layer does not lead to"
-            )
-
-
-def _double(tensor: Tensor) -> Tensor:
+def as_double(tensor: Tensor) -> Tensor:
+    """The numbers alone, in float64."""
     return tensor.detach().double()

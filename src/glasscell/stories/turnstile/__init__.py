@@ -1,11 +1,13 @@
 """The turnstile: a network with weights set by hand, and what others learn in its place."""
 
+from collections.abc import Sequence
+
 from glasscell.explaining import Explanation
 from glasscell.stories.turnstile import telling, visiting
-from glasscell.stories.turnstile.counters import LENGTHS, Counter, counters
+from glasscell.stories.turnstile.counters import Counter, counters
 from glasscell.stories.waiting import waiting
 
-__all__ = ["Counter", "counters", "turnstile"]
+__all__ = ["Counter", "counters", "tell", "turnstile"]
 
 
 def turnstile(seed: int = 0, hidden: int = 8, steps: int = 3000) -> Explanation:
@@ -21,13 +23,17 @@ def turnstile(seed: int = 0, hidden: int = 8, steps: int = 3000) -> Explanation:
     """
     with waiting() as say:
         say("training three networks")
-        found = counters(seed, hidden, steps)
+        return tell(counters(seed, hidden, steps))
+
+
+def tell(found: Sequence[Counter]) -> Explanation:
+    """The story of networks that have been measured already, the one set by hand first."""
     return Explanation(
         "The turnstile: counting two coins",
         [
             *visiting.by_hand(found[0].model),
-            *telling.learned(found, hidden, seed),
+            *telling.learned(found),
             *telling.counting(found),
-            *telling.longer(found, LENGTHS),
+            *telling.longer(found),
         ],
     )

@@ -14,11 +14,12 @@ from glasscell.tasks.classic import Turnstile
 from glasscell.tasks.classic.turnstile import COINS, PRICE
 
 
-def learned(counters: Sequence[Counter], hidden: int, seed: int) -> list[Piece]:
+def learned(counters: Sequence[Counter]) -> list[Piece]:
     """Those that learned it, on sequences like those of the training."""
     trained = [each for each in counters if each.run is not None]
     first = trained[0].run
     assert first is not None
+    units, T = trained[0].model.head.in_features, counters[0].lengths[0]
     rows = [
         [
             each.name,
@@ -39,10 +40,10 @@ def learned(counters: Sequence[Counter], hidden: int, seed: int) -> list[Piece]:
     return [
         Heading("Learned"),
         Prose(
-            f"Now three networks with {hidden} units each learn the same from examples: visits of "
-            f"{_length(counters)} steps in which 0 to {Turnstile.most} coins come. Always saying "
-            f"what is more often true gets {percent(Turnstile(_length(counters)).chance)} of the "
-            f"steps right. Training stops at 99.9 % (seed {seed})."
+            f"Now {len(trained)} networks with {units} units each learn the same from examples: "
+            f"visits of {T} steps in which 0 to {Turnstile.most} coins come. Always saying what "
+            f"is more often true gets {percent(Turnstile(T).chance)} of the "
+            f"steps right. Training stops at 99.9 % (seed {first.recipe.seed})."
         ),
         Table(
             ["network", "updates", "sequences each", "steps told right", "processor seconds"],
@@ -124,9 +125,10 @@ def _do_they_count(counters: Sequence[Counter], most: int) -> str:
     return says
 
 
-def longer(counters: Sequence[Counter], lengths: Sequence[int]) -> list[Piece]:
+def longer(counters: Sequence[Counter]) -> list[Piece]:
     """The same networks on sequences longer than any they were trained on."""
     hand, *trained = counters
+    lengths = hand.lengths
     worst = min(trained, key=lambda each: each.right[-1])
     best = max(trained, key=lambda each: each.right[-1])
     chance = Turnstile(lengths[-1]).chance
@@ -203,7 +205,3 @@ def _why(trained: Sequence[Counter], seen: int) -> str:
 def _listed(counters: Sequence[Counter], one: str, several: str) -> str:
     *most, last = [f"the {each.name}" for each in counters]
     return f"{', '.join(most)} and {last} {several}" if most else f"{last} {one}"
-
-
-def _length(counters: Sequence[Counter]) -> int:
-    return counters[0].lengths[0]

@@ -9,7 +9,7 @@ from statistics import median
 
 from glasscell import plots
 from glasscell.analysis import GradientFlow
-from glasscell.explaining import Equation, Heading, Items, Piece, Prose, Table, number
+from glasscell.explaining import Code, Equation, Heading, Items, Piece, Prose, Table, number
 from glasscell.stories.drawing import figure
 from glasscell.stories.vanishing.trials import NETWORKS, SOLVED, TASKS, Budget, Trial, of
 
@@ -180,8 +180,11 @@ def the_bill(found: Sequence[Trial], budget: Budget) -> list[Piece]:
         Prose(
             f"{len(found)} trainings, {updates:,} updates, {seconds:,.0f} seconds of "
             "processor time. A network that did not solve a task here may do so with more updates, "
-            "other learning rates or other seeds: `glasscell.stories.vanishing(Budget(steps=..., "
-            "seeds=(0, 1, 2)))` tries."
+            "other learning rates or other seeds. To try:"
+        ),
+        Code(
+            "from glasscell.stories.vanishing import Budget, vanishing\n\n"
+            "print(vanishing(Budget(lengths=(100,), steps=20_000, seeds=(0, 1, 2))))"
         ),
     ]
 
