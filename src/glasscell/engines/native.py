@@ -117,7 +117,7 @@ def forward(call: Call, *, keep: bool) -> tuple[Steps, Tensor, Tensor | None]:
         reverse,
         inputs,
         outputs,
-        [address(t) for t in tables],
+        _addresses(tables),
         torch.get_num_threads(),
     )
     return Steps(h=h, c=c, gates=gates, pre=pre, q=q), h_n, c_n
@@ -170,7 +170,7 @@ def backward(
         [address(t) for t in given],
         [address(t) for t in found],
         [address(t) for t in found_steps or (None, None, None)],
-        [address(t) for t in tables],
+        _addresses(tables),
         torch.get_num_threads(),
     )
     return tuple(found), found_steps
@@ -193,7 +193,6 @@ def check_inputs(call: Call) -> None:
         _check("edit.rows", edit.rows, (packing.N,), torch.int64)
         _check("edit.scale", edit.scale, (R, width), dtype)
         _check("edit.shift", edit.shift, (R, width), dtype)
-        assert not packing.N or -1 <= int(edit.rows.min()) <= int(edit.rows.max()) < R
 
 
 def _check_steps(call: Call, steps: Steps, prefix: str) -> None:
@@ -219,7 +218,7 @@ def _sizes(call: Call) -> Tensor | None:
     return None if call.packing.is_dense else torch.tensor(call.packing.batch_sizes)
 
 
-def _tables(call: Call) -> list[Tensor | None]:
+def _tables(call: Call) -> list[tuple[Tensor | None, ...]]:
     """The edits as the kernels read them: for each gate, the cell and the hidden state its rows,
     scale and shift, None where nothing edits it. Nothing at all where there is no edit.
     """
@@ -229,11 +228,25 @@ def _tables(call: Call) -> list[Tensor | None]:
     gates = [gate.name for gate in call.cell.gates if gate.name != "hidden"]
     slots = [*gates, *[""] * (4 - len(gates)), "cell", "hidden"]
     found = {edit.quantity: edit for edit in call.edits}
-    tables: list[Tensor | None] = []
+    tables: list[tuple[Tensor | None, ...]] = []
     for slot in slots:
         edit = found.get(slot)
-        tables += (None,) * 3 if edit is None else map(contiguous, edit[1:])
+        tables.append((None,) * 3 if edit is None else tuple(map(contiguous, edit[1:])))
     return tables
+
+
+def _addresses(tables: list[tuple[Tensor | None, ...]]) -> list[int]:
+    """Of each edit rows, scale and shift, and after them how many rows the tables have."""
+    return [
+        number
+        for rows, scale, shift in tables
+        for number in (
+            address(rows),
+            address(scale),
+            address(shift),
+            0 if scale is None else len(scale),
+        )
+    ]
 
 
 def one_stepper(calls: list[Call]) -> Callable[[Tensor], Tensor]:

@@ -48,14 +48,22 @@ Sequences sequences(int64_t T, int64_t B, int64_t N, Address batch_sizes, bool r
   return {T, B, N, sizes, reverse};
 }
 
-// Rows, scale and shift of each slot, or nothing at all.
-Edits edits(const std::vector<Address>& tables) {
+// Rows, scale and shift of each slot and how many rows its tables have, or nothing at all. Raises
+// where a token's row would lead the kernels out of the tables.
+Edits edits(const std::vector<Address>& tables, int64_t N) {
   Edits found{};
   if (tables.empty()) return found;
-  if (tables.size() != 3 * Edits::slots) throw std::invalid_argument("edits: expected three tables for each quantity");
+  if (tables.size() != 4 * Edits::slots) throw std::invalid_argument("edits: expected tables for each quantity");
   found.any = true;
-  for (size_t k = 0; k < Edits::slots; ++k)
-    found.of[k] = {static_cast<const int64_t*>(in(tables[3 * k])), in(tables[3 * k + 1]), in(tables[3 * k + 2])};
+  for (size_t k = 0; k < Edits::slots; ++k) {
+    const auto* rows = static_cast<const int64_t*>(in(tables[4 * k]));
+    found.of[k] = {rows, in(tables[4 * k + 1]), in(tables[4 * k + 2])};
+    const auto count = int64_t(tables[4 * k + 3]);
+    for (int64_t n = 0; rows && n < N; ++n)
+      if (rows[n] < -1 || rows[n] >= count)
+        throw std::invalid_argument("edits: expected rows -1 to " + std::to_string(count - 1) + ", got " +
+                                    std::to_string(rows[n]));
+  }
   return found;
 }
 
@@ -91,7 +99,7 @@ class Packed {
     f.x = in(inputs[0]), f.h_0 = in(inputs[1]), f.c_0 = in(inputs[2]);
     f.h = out(outputs[0]), f.c = out(outputs[1]), f.gates = out(outputs[2]), f.pre = out(outputs[3]);
     f.q = out(outputs[4]), f.h_n = out(outputs[5]), f.c_n = out(outputs[6]);
-    f.edits = edits(tables);
+    f.edits = edits(tables, N);
     f.threads = threads;
     nb::gil_scoped_release released;
     kernels_.forward(f);
@@ -119,7 +127,7 @@ class Packed {
     f.x = in(saved[0]), f.h_0 = in(saved[1]), f.c_0 = in(saved[2]);
     f.h = in(saved[3]), f.c = in(saved[4]), f.gates = in(saved[5]), f.q = in(saved[6]);
     f.pre = in(saved[7]);
-    f.edits = edits(tables);
+    f.edits = edits(tables, N);
     f.dh = in(gradients[0]), f.dc = in(gradients[1]), f.dgates = in(gradients[2]), f.dpre = in(gradients[3]);
     f.dx = out(wanted[0]), f.dh_0 = out(wanted[1]), f.dc_0 = out(wanted[2]);
     f.dW = out(wanted[3]), f.dU = out(wanted[4]), f.db_x = out(wanted[5]), f.db_h = out(wanted[6]);

@@ -1,13 +1,14 @@
 """Edits as a layer's caller names them, by unit, step and sequence; and as engines run them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from glasscell.engines import RunEdit
+from glasscell.engines.packed import version
 from glasscell.errors import InputError
 from glasscell.nn.layout import Layout
 
@@ -35,6 +36,8 @@ class LayerEdit:
     units: Index = None
     steps: Index = None
     batch: Index = None
+    # the last run's, which most often is the next one's too
+    _kept: list[tuple[tuple, RunEdit | None]] = field(default_factory=list, init=False, repr=False)
 
     def over(self, layout: Layout, width: int, like: Tensor) -> RunEdit | None:
         """The edit of a run over sequences that lie so; None where it touches no token.
@@ -43,6 +46,17 @@ class LayerEdit:
             width: H, or P for a hidden state.
             like: has the dtype and device of the run.
         """
+        value = self.value
+        if isinstance(value, Tensor) and (value.requires_grad or value.is_inference()):
+            # each run has a graph of its own; and an inference tensor does not say if it changed
+            return self._over(layout, width, like)
+        written = version(value) if isinstance(value, Tensor) else 0
+        key = (layout, width, like.dtype, like.device, written)
+        if not (self._kept and self._kept[0][0][0] is layout and self._kept[0][0][1:] == key[1:]):
+            self._kept[:] = [(key, self._over(layout, width, like))]
+        return self._kept[0][1]
+
+    def _over(self, layout: Layout, width: int, like: Tensor) -> RunEdit | None:
         T, B = layout.T, layout.packing.B
         batch = chosen(self.batch, B, "batch")
         t, k, b, m = self._places(layout, batch)  # (S,) each

@@ -182,7 +182,7 @@ def _checked_value(value: Any, way: str) -> Value:
         return value
     if hasattr(value, "__array__") or isinstance(value, (list, tuple)):
         try:
-            return torch.as_tensor(value, dtype=torch.float64)
+            return torch.tensor(value, dtype=torch.float64)  # a copy: an array may change
         except (TypeError, ValueError, RuntimeError):
             raise TypeError(f"{way}: expected numbers, got {value!r}") from None
     if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -34,11 +34,11 @@ class _Edited(nn.Module):
 
     def __init__(self, layer: nn.Module, edits: list[glasscell.Edit]) -> None:
         super().__init__()
-        self.layer, self.edits = layer, edits
+        self.layer = layer
+        glasscell.edit(layer, edits).__enter__()  # for as long as it lives
 
     def forward(self, x: Tensor) -> Any:
-        with glasscell.edit(self.layer, self.edits):
-            return self.layer(x)
+        return self.layer(x)
 
 
 def _beside_unedited(subject: Subject, what: str, edits: list[glasscell.Edit]) -> Comparison:
