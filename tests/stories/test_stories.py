@@ -40,6 +40,7 @@ def test_the_turnstile_set_by_hand_is_exact_and_the_others_are_as_measured(netwo
     hand, *learned = networks
     assert hand.right == (1.0,) * 4
     assert hand.with_coins == (1.0,) * 3
+    assert hand.drift == 0
     assert [unit for unit, _ in hand.coins] == [0, 1]
     assert [r for _, r in hand.coins] == pytest.approx([1, 1])
     assert torch.allclose(hand.reading, torch.arange(7.0, dtype=torch.float64), atol=1e-3)
@@ -49,6 +50,8 @@ def test_the_turnstile_set_by_hand_is_exact_and_the_others_are_as_measured(netwo
         assert each.run.reached
         assert each.to_price > 0.9  # they tell 0, 1 and 2 apart
         assert float(each.reading[6]) < 4  # and do not count on
+        empty = each.model.rnn(torch.zeros(1000, 1, 2))[0]
+        assert each.drift == pytest.approx(float(torch.dist(empty[19], empty[999])))
         task = Turnstile(1000)
         batch = task.batch(300, torch.Generator().manual_seed(9))
         is_open = each.model(batch.inputs).squeeze(-1) > 0

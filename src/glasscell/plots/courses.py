@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from glasscell.errors import InputError
 from glasscell.plots.series import series_colour
 from glasscell.plots.theme import framed, theme_of
-from glasscell.plots.token_text import label
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -65,7 +64,7 @@ def courses(
             mode="lines+markers",
             line={"color": colour, "width": 2, "dash": DASHES[k % len(DASHES)]},
             marker={"size": 7, "color": colour},
-            text=[label(str(place)) for place in places],
+            text=[label_text(str(place)) for place in places],
             hovertemplate=f"{label_text(name)}<br>%{{text}}: <b>%{{y:.3g}}</b><extra></extra>",
         )
     framed(figure, theme, height=340)
@@ -73,7 +72,7 @@ def courses(
     legend |= {"font": {"size": 12, "color": theme.ink}}
     figure.update_layout(showlegend=True, legend=legend, margin={"t": 64, "l": 64, "b": 48})
     figure.update_xaxes(title_text=across, showgrid=False, tickvals=x, tickangle=0)
-    figure.update_xaxes(ticktext=[label(str(place)) for place in places])
+    figure.update_xaxes(ticktext=[label_text(str(place)) for place in places])
     if logarithmic and not named:
         figure.update_xaxes(type="log")
     figure.update_yaxes(title_text=up)

@@ -18,7 +18,7 @@ FAR = 0.5  # a trail that keeps less than this has mostly been forgotten
 
 
 def what_is_known(found: list[Known], seen: Read, tokens: list[str]) -> list[Piece]:
-    number_unit = next(each for each in found if each.feature == "two people")
+    gender = next(each for each in found if each.feature == "a man")
     alone = [each.alone for each in found[: len(COUNTRIES)]]
     mean = country_auc(found)
     clear = [each for each in found[len(COUNTRIES) :] if each.alone > 0.98]
@@ -51,10 +51,9 @@ def what_is_known(found: list[Known], seen: Read, tokens: list[str]) -> list[Pie
         figure(
             plots.unit_strips,
             seen.layer,
-            number_unit.unit,
+            gender.unit,
             tokens=tokens,
-            caption=f"Unit {number_unit.unit}, which tells one person from two best, over the "
-            "example.",
+            caption=f"Unit {gender.unit}, which tells a man from a woman best, over the example.",
             alt="Strips of this unit's gates, cell state and hidden state over the sentence.",
         ),
     ]

@@ -58,10 +58,10 @@ def about_the_training(trained: Trained) -> list[Piece]:
 def the_walk(seen: Read, words: list[Word]) -> list[Piece]:
     tokens = [each.word for each in words]
 
-    def told(event: Event | None, gate: str) -> str:
+    def told(event: Event | None) -> str:
         if event is None:
             return "nothing yet"
-        return f"unit {event.unit}: {event.amount:+.2f} (${gate}$ = {event.gate:.2f})"
+        return f"{event.unit}: {event.amount:+.2f} ({event.gate:.2f})"
 
     def expected(word: Word) -> str:
         return ", ".join(f"{literal(each)} {p:.0%}" for each, p in word.expected if p >= 0.005)
@@ -69,9 +69,9 @@ def the_walk(seen: Read, words: list[Word]) -> list[Piece]:
     rows = [
         [
             literal(each.word),
-            told(each.written, "i"),
-            told(each.forgotten, "f"),
-            told(each.shown, "o"),
+            told(each.written),
+            told(each.forgotten),
+            told(each.shown),
             expected(each),
         ]
         for each in words
@@ -84,11 +84,14 @@ def the_walk(seen: Read, words: list[Word]) -> list[Piece]:
         Prose(
             "At each word the **input gate** $i$ lets the candidate $g$ in, the **forget gate** "
             "$f$ keeps a part of the old cell state, and the **output gate** $o$ shows a part of "
-            "the new one. Here is the unit that each of them moved most."
+            "the new one. Here are, at each word, the unit into which most was written, how much "
+            "($i g$) and how open its gate was; the unit that lost most of what it held "
+            "($(1-f) c$); and the one that shows most ($h$)."
         ),
         Table(
-            ["word", "most written: $i g$", "most lost: $(1-f) c$", "most shown: $h$", "expects"],
+            ["word", "written ($i$)", "lost ($f$)", "shown ($o$)", "expects"],
             rows,
+            caption="Unit: amount (gate).",
         ),
         Prose(
             f"Look at `{but.word}`: unit {lost.unit} held {_held(lost)} and loses {_of_it(lost)}. "

@@ -44,6 +44,8 @@ class Counter:
             0, 1, 2, ... coins.
         with_coins: the share of steps told right in the longest sequences where no coin has come
             so far, where one has, and where two or more have.
+        drift: how far the hidden state moves while no coin comes at all, from the end of the
+            length trained on to the end of the longest (Euclidean).
     """
 
     name: str
@@ -57,6 +59,7 @@ class Counter:
     beyond: float
     reading: Tensor
     with_coins: tuple[float, ...]
+    drift: float
 
 
 def counters(
@@ -120,6 +123,7 @@ def _measured(
         beyond=probes["beyond"].score,
         reading=torch.stack([read[n == k].mean() for k in range(most + 1)]),
         with_coins=_with_coins(model, lengths[-1]),
+        drift=_drift(model, lengths[0], lengths[-1]),
     )
 
 
@@ -130,6 +134,12 @@ def _with_coins(model: SequenceModel, T: int) -> tuple[float, ...]:
         right = (model(batch.inputs).squeeze(-1) > 0) == (n >= PRICE)
     groups = [n == k for k in range(PRICE)] + [n >= PRICE]
     return tuple(float(right[group].double().mean()) for group in groups)
+
+
+def _drift(model: SequenceModel, seen: int, T: int) -> float:
+    with torch.no_grad():
+        h, _ = model.rnn(torch.zeros(T, 1, len(COINS)))
+    return float((h[-1] - h[seen - 1]).norm())
 
 
 def _generator() -> torch.Generator:

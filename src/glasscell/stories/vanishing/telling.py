@@ -66,7 +66,7 @@ def what_arrives(flows: Mapping[str, GradientFlow], T: int) -> list[Piece]:
             "the constant error carousel",
         ),
         Prose(
-            "So what the forget gate is at the start decides what arrives. Here is what does, "
+            "So much depends on where the forget gate begins. Here is what arrives, "
             f"before any training, over {T} steps of the adding problem."
         ),
         Table(
