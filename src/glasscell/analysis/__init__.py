@@ -1,5 +1,6 @@
 """Questions asked of a trace, answered in plain numbers."""
 
+from glasscell.analysis.dynamics import Dynamics, dynamics
 from glasscell.analysis.find_units import FoundUnits, UnitScore, find_units
 from glasscell.analysis.fixed_points import FixedPoints, fixed_points
 from glasscell.analysis.gradient_flow import (
@@ -35,6 +36,7 @@ from glasscell.analysis.swings import swings
 from glasscell.analysis.time_scales import TimeScales, time_scales
 
 __all__ = [
+    "Dynamics",
     "FixedPoints",
     "FoundUnits",
     "GateExtremes",
@@ -56,6 +58,7 @@ __all__ = [
     "UnitMemory",
     "UnitScore",
     "compare_gradient_flow",
+    "dynamics",
     "extreme_gates",
     "find_units",
     "fixed_points",
