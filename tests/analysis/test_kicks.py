@@ -110,7 +110,8 @@ def test_a_small_kick_gives_the_derivative_that_autograd_gives():
             def later(c, n=n):
                 return lstm(x[1 : n + 1], (h, c))[1][1]
 
-            J = torch.autograd.functional.jacobian(later, c)[0, 0, :, 0, 0]  # (H, H)
+            J: Any = torch.autograd.functional.jacobian(later, c)
+            J = J[0, 0, :, 0, 0]  # (H, H)
             assert float(found.own[n, unit]) == pytest.approx(abs(float(J[unit, unit])), rel=1e-4)
 
 

@@ -80,6 +80,7 @@ def run_stack(
     lengths: list[int],
     h_0: Array,
     c_0: Array = None,
+    *,
     edit: Callable[[str, int, str, Array], Array] | None = None,
 ) -> Stack:
     """models[layer][direction]; h_0 (L*D, B, P) and c_0 (L*D, B, H) as torch.nn has them.

@@ -60,9 +60,9 @@ def expected(
     else:
         states = hx if is_lstm else (hx, hx)
         h_0, c_0 = (state.detach().double().numpy() for state in states)
-    return run_stack(
-        models, x.detach().double().numpy(), lengths or [T] * B, h_0, c_0 if is_lstm else None, edit
-    ).layers
+    c_0 = c_0 if is_lstm else None
+    x_64 = x.detach().double().numpy()
+    return run_stack(models, x_64, lengths or [T] * B, h_0, c_0, edit=edit).layers
 
 
 def quantities(layer: Layer, kind: str) -> dict[str, Tensor]:

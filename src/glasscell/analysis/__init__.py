@@ -32,6 +32,7 @@ from glasscell.analysis.steps import (
     most_moved_cells,
     movement,
 )
+from glasscell.analysis.surprise_flow import LayerFlow, SurpriseFlow, surprise_flow
 from glasscell.analysis.swings import swings
 from glasscell.analysis.time_scales import TimeScales, time_scales
 
@@ -43,6 +44,7 @@ __all__ = [
     "GradientFlow",
     "GradientLedger",
     "KickSurvival",
+    "LayerFlow",
     "LayerUnit",
     "Ledger",
     "LyapunovSpectrum",
@@ -54,6 +56,7 @@ __all__ = [
     "Rnnbow",
     "Saturation",
     "Span",
+    "SurpriseFlow",
     "TimeScales",
     "UnitMemory",
     "UnitScore",
@@ -78,6 +81,7 @@ __all__ = [
     "rnnbow",
     "saturation",
     "sigmoid_gates",
+    "surprise_flow",
     "swings",
     "time_scales",
     "units_by_memory",

@@ -1,0 +1,137 @@
+"""How each surprise reaches back, as the page carries it: all pairs of a window, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from glasscell.analysis import SurpriseFlow
+from glasscell.plots.palette import Theme, gate_scale, look
+from glasscell.plots.report.numbers import encoded
+from glasscell.plots.theme import colour_bar, framed
+
+DECADES = 4  # of the colour scale: from the strongest down to a ten-thousandth
+
+
+def flow_content(flow: SurpriseFlow | str, names: Sequence[str], steps: int) -> dict[str, Any]:
+    """The window and, for each layer by name, the norms as rows of a triangle.
+
+    Args:
+        flow: what was found, or why there is none.
+        names: of the layers on the page.
+        steps: shown on the page; a window beyond them is left out, and that is said.
+    """
+    if isinstance(flow, str):
+        return {"reason": flow}
+    if flow.start + flow.steps > steps:
+        return {"reason": "Its window lies beyond the steps that this page shows."}
+    layers = {}
+    for name in names:
+        found = flow.layers.get(name)
+        if found is None:
+            continue
+        norms = {
+            "cell": found.cell,
+            "hidden": found.hidden,
+            "carried": found.carried,
+            "through_gates": found.through_gates,
+        }
+        layers[name] = {key: _triangle(v) for key, v in norms.items() if v is not None}
+    surprise = flow.surprise.numpy()
+    return {
+        "start": flow.start,
+        "steps": flow.steps,
+        # The most surprising token that has a past to reach back to.
+        "first": 1 + int(np.nanargmax(np.where(np.isnan(surprise), 0, surprise)[1:])),
+        "layers": layers,
+    }
+
+
+def _triangle(norms: Tensor) -> str:
+    """The rows s = 1 .. W - 1, each with its s columns t < s, one after the other."""
+    values = norms.numpy()
+    rows, columns = np.tril_indices(len(values), -1)
+    return encoded(values[rows, columns], "<f4")
+
+
+def ways(theme: Theme, kind: str) -> dict[str, dict[str, str]]:
+    """What is drawn of a kind of layer: in words, and in which colour."""
+    state, keeper = ("c", "forget_gate") if kind == "lstm" else ("h", "update_gate")
+    hidden = {"label": "|dL/dh|, the hidden state", "colour": look("hidden").colour(theme)}
+    if kind == "rnn":
+        return {"hidden": hidden}
+    cell = {"cell": {"label": "|dL/dc|, the cell state", "colour": look("cell").colour(theme)}}
+    return {
+        **(cell if kind == "lstm" else {}),
+        "hidden": hidden,
+        "carried": {
+            "label": f"along the {'cell' if kind == 'lstm' else 'state'} ({state}, the carousel)",
+            "colour": look(keeper).colour(theme),
+        },
+        "through_gates": {"label": "through h and the gates", "colour": theme.muted},
+    }
+
+
+@cache
+def flow_lines(kind: str, theme: Theme) -> Any:
+    """Norms by distance, without their numbers: one line for each way."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    framed(figure, theme, height=320)
+    state = "cell" if kind == "lstm" else "hidden"
+    for name, way in ways(theme, kind).items():
+        whole = name in ("cell", "hidden")
+        figure.add_scatter(
+            x=[],
+            y=[],
+            mode="lines+markers",
+            name=way["label"],
+            meta=name,
+            line={
+                "color": way["colour"],
+                "width": 3 if name == state else 1.8,
+                "dash": "solid" if whole else "dot",
+            },
+            marker={"size": 5 if name == state else 3},
+            hovertemplate="%{customdata}<br>%{data.name} <b>%{y:.3g}</b><extra></extra>",
+        )
+    figure.update_xaxes(title_text="tokens back from the surprise", rangemode="tozero")
+    figure.update_yaxes(
+        type="log", title_text="bits per unit of the state (log scale)", exponentformat="power"
+    )
+    figure.update_layout(
+        showlegend=True,
+        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
+        margin={"t": 64, "l": 66, "b": 44},
+        dragmode=False,
+    )
+    return figure
+
+
+@cache
+def flow_map(theme: Theme) -> Any:
+    """All pairs without their numbers: rows are surprises, columns the states before them."""
+    import plotly.graph_objects as go
+
+    ends = ["1/10⁴", "1/100", "strongest"]
+    figure = go.Figure(
+        go.Heatmap(
+            z=[],
+            zmin=-DECADES,
+            zmax=0,
+            colorscale=gate_scale(look("cell").colour(theme), theme),
+            colorbar=colour_bar(theme, [-DECADES, -DECADES / 2, 0], ends),
+            hoverongaps=False,
+            hovertemplate="%{text}<br><b>%{customdata:.3g}</b><extra></extra>",
+        )
+    )
+    framed(figure, theme, height=460)
+    figure.update_xaxes(title_text="state after step", showgrid=False)
+    figure.update_yaxes(title_text="surprise at step", showgrid=False, autorange="reversed")
+    figure.update_layout(dragmode=False)
+    return figure
