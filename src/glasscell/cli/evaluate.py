@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glasscell.cli.edits import Edits, edited
 from glasscell.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def evaluate(
             show_default="1 to 32, by length",
         ),
     ] = None,
+    edits: Edits = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Score a text: bits per character, and perplexity for words.
@@ -50,13 +52,15 @@ def evaluate(
         glasscell evaluate runs/book
 
         glasscell evaluate runs/book other.txt --json
+
+        glasscell evaluate runs/book --edits without-unit-3.json
     """
     from glasscell.tasks.language import UnknownCharacters
     from glasscell.training import load
 
     model = load(run)
     try:
-        with _progress(_size(model, files)) as progress:
+        with edited(model.model, edits), _progress(_size(model, files)) as progress:
             score = model.evaluate(
                 _blocks(model, files),
                 streams=streams,

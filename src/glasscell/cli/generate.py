@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from glasscell.cli.edits import Edits, edited
+
 
 def generate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A model folder.")],
@@ -27,6 +29,7 @@ def generate(
         float, typer.Option(help="Draw from the fewest tokens that add up to probability P.")
     ] = 1.0,
     seed: Annotated[int | None, typer.Option(help="The same seed writes the same text.")] = None,
+    edits: Edits = None,
 ) -> None:
     """Let a trained model write, from a prompt on.
 
@@ -38,9 +41,11 @@ def generate(
     """
     from glasscell.training import load
 
-    pieces = load(run).stream(
+    model = load(run)
+    pieces = model.stream(
         prompt, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
     )
-    for piece in chain([prompt], pieces, ["\n"]):
-        sys.stdout.write(piece)
-        sys.stdout.flush()
+    with edited(model.model, edits):
+        for piece in chain([prompt], pieces, ["\n"]):
+            sys.stdout.write(piece)
+            sys.stdout.flush()

@@ -77,6 +77,8 @@ def write_report(path: Path, reading: Reading, *, title: str) -> None:
     Raises:
         WriteError: the file cannot be written.
     """
+    from glasscell.analysis import predictions
+    from glasscell.cli.reading_depth import flow_of, kicks_of
     from glasscell.files import write_file
     from glasscell.plots import language_report
 
@@ -92,6 +94,8 @@ def write_report(path: Path, reading: Reading, *, title: str) -> None:
         title=title,
         token=reading.token,
         facts=facts,
+        kicks=kicks_of(reading),
+        flow=flow_of(reading, predictions(reading.logits, reading.ids)),
     )
     write_file(path, page.encode("utf-8", "replace"))
 
