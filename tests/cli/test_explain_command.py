@@ -6,8 +6,7 @@ import pytest
 import torch
 
 import glasscell
-from glasscell import explaining
-from glasscell.cli.explain import EXAMPLES
+from glasscell.examples import EXAMPLES
 from glasscell.training import load
 
 LINE = "The is an object."
@@ -111,10 +110,6 @@ def test_mistakes_get_one_sentence(cli, trained, tmp_path, arguments, part):
     assert part in " ".join(result.err.split())
     assert "Traceback" not in result.err
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_command_and_the_library_have_the_same_examples():
-    assert list(EXAMPLES) == list(explaining.EXAMPLES)
 
 
 def test_help_names_the_examples(cli):

@@ -1,11 +1,12 @@
 """The stories as documents: their numbers follow the run, and their words follow the numbers."""
 
+from importlib import import_module
+
 import pytest
 import torch
 
-from glasscell.cli.explain import EXAMPLES as COMMAND
+from glasscell.examples import EXAMPLES
 from glasscell.explaining import Code, Explanation, Prose, Table
-from glasscell.explaining.examples import EXAMPLES
 from glasscell.stories.france import france, tell, trained
 from glasscell.stories.turnstile import counters, turnstile
 from glasscell.stories.turnstile import tell as tell_turnstile
@@ -27,8 +28,9 @@ def table(story: Explanation, column: str) -> Table:
 
 @pytest.mark.parametrize("name", STORIES)
 def test_each_can_be_asked_for_by_name(name):
-    assert COMMAND[name] == f"glasscell.stories.{name}:{name}"
-    assert callable(EXAMPLES[name])
+    assert EXAMPLES[name] == f"glasscell.stories.{name}:{name}"
+    module, _, function = EXAMPLES[name].partition(":")
+    assert callable(getattr(import_module(module), function))
 
 
 @pytest.fixture(scope="module")

@@ -6,34 +6,19 @@ import os
 import shutil
 import sys
 from enum import StrEnum
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from glasscell.errors import UserError
+from glasscell.examples import EXAMPLES, tell_example
 
 if TYPE_CHECKING:
     from glasscell.explaining import Explanation
 
-# Name -> where a function without arguments makes it; imported when it is asked for.
-EXAMPLES = {
-    "forget-layer": "glasscell.explaining.forget_layer:forget_layer",
-    "turnstile": "glasscell.stories.turnstile:turnstile",
-    "france": "glasscell.stories.france:france",
-    "vanishing": "glasscell.stories.vanishing:vanishing",
-}
 WIDTHS = (60, 100)  # columns: narrower and wider text reads badly
 WITHOUT_TERMINAL = 88
-
-
-class Explained(Protocol):
-    """What an example's function returns."""
-
-    def text(self, width: int = ...) -> str: ...
-    def markdown(self) -> str: ...
-    def html(self) -> str: ...
 
 
 class Format(StrEnum):
@@ -133,11 +118,10 @@ def _width() -> int:
     return max(low, min(high, shutil.get_terminal_size().columns))
 
 
-def _example(name: str) -> Explained:
+def _example(name: str) -> Explanation:
     if name not in EXAMPLES:
         raise UserError(f"example: expected one of {', '.join(EXAMPLES)}, got {name!r}")
-    module, _, function = EXAMPLES[name].partition(":")
-    return getattr(import_module(module), function)()
+    return tell_example(name)
 
 
 def _of_model(

@@ -2,7 +2,6 @@
 
 from glasscell.explaining.document import Explanation, joined
 from glasscell.explaining.entry import explain
-from glasscell.explaining.examples import EXAMPLES
 from glasscell.explaining.numerals import number, percent
 from glasscell.explaining.pieces import (
     Check,
@@ -20,7 +19,6 @@ from glasscell.explaining.pieces import (
 )
 
 __all__ = [
-    "EXAMPLES",
     "Check",
     "Code",
     "Equation",

@@ -1,14 +1,14 @@
 """`glasscell.explain`: one step of any cell, written out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from glasscell.cells import Cell, Weights
 from glasscell.errors import InputError
+from glasscell.examples import EXAMPLES, tell_example
 from glasscell.explaining.document import Explanation, joined
-from glasscell.explaining.examples import EXAMPLES
 from glasscell.explaining.moment import Moment
 from glasscell.explaining.observed import Steps, called_with, observed, recorded
 from glasscell.explaining.step import explain_step
@@ -81,7 +81,9 @@ def explain(
     if example is not None:
         if subject is not None:
             raise InputError("example: expected no subject beside it; leave one of them out")
-        return _example(example)()
+        if example not in EXAMPLES:
+            raise InputError(f"example: expected one of {', '.join(EXAMPLES)}, got {example!r}")
+        return tell_example(example)
     moments = _moments(subject, x, h, c, step=step, layer=layer, b=b, weights=weights)
     told = [explain_step(moment, units) for moment in moments]
     return told[0] if len(told) == 1 else joined(_several(moments), told)
@@ -115,12 +117,6 @@ def _moments(
     else:
         raise InputError("h, c: expected none, as a model makes its own; give them with a layer")
     return observed(subject, given, layer, step, b)
-
-
-def _example(name: str) -> Callable[[], Explanation]:
-    if name not in EXAMPLES:
-        raise InputError(f"example: expected one of {', '.join(EXAMPLES)}, got {name!r}")
-    return EXAMPLES[name]
 
 
 def _several(moments: Sequence[Moment]) -> str:
