@@ -9,13 +9,15 @@ from glasscell.analysis import saturation, units_by_memory
 pytestmark = pytest.mark.browser
 
 LETTERS = list("the quick\n")
-FIGURES = ["strips", "next", "saturation", "memory"]
+FIGURES = ["strips", "ledger", "next", "saturation", "memory"]
+VISIBLE = "[...document.querySelectorAll('.figure')].filter((div) => div.offsetParent)"
 
 
 def figures_drawn(page) -> dict[str, int]:
-    """How many shapes or images each figure holds."""
+    """How many shapes or images each figure that is shown holds."""
     return page.evaluate(
-        """Object.fromEntries([...document.querySelectorAll(".figure")].map((div) => [
+        f"Object.fromEntries({VISIBLE}"
+        """.map((div) => [
              div.id || div.dataset.quantity,
              div.querySelectorAll(".heatmaplayer image, path.point, .point path").length]))"""
     )
@@ -237,11 +239,9 @@ def test_the_page_follows_the_windows_width(opened):
     report = opened(LETTERS, 60)
     report.page.set_viewport_size({"width": 700, "height": 900})
     report.page.wait_for_function(
-        "[...document.querySelectorAll('.figure')].every((div) => "
+        VISIBLE + ".every((div) => "
         "div.querySelector('.main-svg').getBoundingClientRect().width <= div.clientWidth + 1)"
     )
-    heights = report.page.evaluate(
-        "[...document.querySelectorAll('.figure')].map((div) => div.clientHeight)"
-    )
+    heights = report.page.evaluate(f"{VISIBLE}.map((div) => div.clientHeight)")
     assert min(heights) > 80
     assert overflow(report.page) <= 0

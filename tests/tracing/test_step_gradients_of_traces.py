@@ -353,6 +353,54 @@ def test_the_graph_of_a_model_with_several_layers(library):
     assert_close(trace["encoder.l0"].grad.cell, shift.grad, kind="gradient")
 
 
+def test_what_may_be_written_into_may_still_be():
+    """What its own backward does not need, and so may change in place, untraced or traced."""
+    gru, lstm, x = nn.GRU(3, 4), nn.LSTM(3, 4), torch.randn(T, B, 3)
+    with glasscell.trace(gru, gradients=True) as trace:
+        output, h_n = gru(x)
+        output[3:] = 0
+        h_n.mul_(2)
+        (output.sum() + h_n.sum()).backward()
+    assert (trace["l0"].grad.hidden[2] != 0).any()
+    with glasscell.trace(lstm, gradients=True):
+        h_n, _ = lstm(x)[1]
+        h_n.mul_(2).sum().backward()
+    for library in (glasscell, nn):
+        cell = library.GRUCell(3, 4)
+        with glasscell.trace(cell, gradients=True) as trace:
+            h = cell(x[0])
+            h *= 2
+            h.sum().backward()
+        assert (trace["cell"].grad.hidden == 2).all()
+
+
+@pytest.mark.parametrize("library", [glasscell, nn])
+def test_steps_of_a_cell_after_the_loss_have_no_gradient(library):
+    cell = library.LSTMCell(3, 4)
+    x, state = torch.randn(T, B, 3), None
+    with glasscell.trace(cell, gradients=True) as trace:
+        outputs = []
+        for x_t in x:
+            state = cell(x_t, state)
+            outputs.append(state[0])
+        outputs[2].sum().backward()
+    d = trace["cell"].grad.hidden
+    assert (d[:3].abs().amax((1, 2)) > 0).all()
+    assert (d[3:] == 0).all()
+
+
+@pytest.mark.parametrize("library", [glasscell, nn])
+def test_frozen_below_what_learns(library):
+    """No weight of the layer learns, nor its input; a head above does."""
+    layer = library.LSTM(3, 4, dtype=torch.float64).requires_grad_(False)
+    head = nn.Linear(4, 1, dtype=torch.float64)
+    x = torch.randn(T, B, 3, dtype=torch.float64)
+    with glasscell.trace(layer, gradients=True) as trace:
+        head(layer(x)[0][-1]).sum().backward()
+    d = trace["l0"].grad.hidden[-1]
+    assert_close(d, head.weight.detach().expand_as(d), kind="gradient")
+
+
 def test_saved_and_copied(tmp_path):
     lstm = glasscell.LSTM(3, 4)
     edit = glasscell.edit(lstm, "l0", "cell", units=[1], steps=2, scale=0.5)

@@ -164,20 +164,21 @@ def _backward(
         losses = F.cross_entropy(told, ids[s:e].to(told.device), reduction="none") / math.log(2)
         if not losses.requires_grad:
             raise InputError(
-                "model: expected one whose loss has a gradient; its weights are frozen, or it "
-                "reads without gradients"
+                "model, read: expected a loss that has a gradient; what was read has none, as "
+                "under torch.no_grad()"
             )
         # Asked for by name, the weights' gradients are handed out, not added to what they hold.
         weights = [w for w in model.parameters() if w.requires_grad]
-        torch.autograd.grad(losses.sum(), weights, allow_unused=True)
+        if weights:
+            torch.autograd.grad(losses.sum(), weights, allow_unused=True)
+        else:
+            losses.sum().backward()
     surprise[s:e] = losses.detach().double().cpu()
     return trace
 
 
 def _check(trace: Trace) -> None:
     names = [name for name, _ in trace.items()]
-    if not names:
-        raise InputError("model: expected one with a recurrent layer, got none")
     if len(set(names)) < len(names):
         raise InputError("model: expected each layer to run once; one of them runs several times")
     backwards = [name for name, layer in trace.items() if layer.reverse]

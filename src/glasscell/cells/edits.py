@@ -32,9 +32,7 @@ class StepEdits:
         if quantity not in self.of:
             return q
         scale, shift = self.of[quantity]
-        replaced = scale.isnan()
-        # never NaN times anything: autograd would multiply with it even where q is replaced
-        return torch.where(replaced, shift, scale.masked_fill(replaced, 0) * q + shift)
+        return torch.where(scale.isnan(), shift, _kept(scale) * q + shift)
 
     def backward(self, quantity: str, dq: Tensor) -> Tensor:
         """dL/dq from dL/dq'."""
@@ -42,10 +40,6 @@ class StepEdits:
             return dq
         scale, _ = self.of[quantity]
         return torch.where(scale.isnan(), 0, scale * dq)
-
-    def factor(self, quantity: str) -> Tensor | None:
-        """dq'/dq, (B, H); None where nothing edits this quantity."""
-        return None if quantity not in self.of else self.of[quantity][0].nan_to_num(0)
 
 
 UNEDITED = StepEdits()
@@ -56,5 +50,14 @@ def composed(first: tuple[Tensor, Tensor], then: tuple[Tensor, Tensor]) -> tuple
     (scale, shift), (next_scale, next_shift) = first, then
     # q is replaced whichever of the two replaces it; but what the first put there, by the second
     replaced = scale.isnan() | next_scale.isnan()
-    kept, next_kept = scale.nan_to_num(0), next_scale.nan_to_num(0)
-    return (kept * next_kept).masked_fill(replaced, torch.nan), next_kept * shift + next_shift
+    kept, next_kept = _kept(scale), _kept(next_scale)
+    moved = next_kept * shift + next_shift
+    return (
+        (kept * next_kept).masked_fill(replaced, torch.nan),
+        torch.where(next_scale.isnan(), next_shift, moved),
+    )
+
+
+def _kept(scale: Tensor) -> Tensor:
+    """What stays of q: nothing where it is replaced. Never NaN, which autograd would multiply."""
+    return scale.masked_fill(scale.isnan(), 0)

@@ -12,15 +12,17 @@ from torch import Tensor
 from glasscell.engines.call import Call, Record, Steps
 from glasscell.engines.edits import step_edits
 from glasscell.engines.through_time import through_time
+from glasscell.engines.transforms import active_transform
 
 
 def observed(call: Call, record: Record) -> Record:
     """The same record; a backward through it leaves dL/d(each state and gate of every step) where
     `call.gradients` says.
     """
-    if call.gradients is None or not torch.is_grad_enabled():
+    if call.gradients is None or not torch.is_grad_enabled() or active_transform(call.tensors()):
         return record
-    return Record(*_Observed.apply(call, *record))
+    leaf = record.h.new_zeros(0, requires_grad=True)  # that there is a backward, whatever learns
+    return Record(*_Observed.apply(call, leaf, *record))
 
 
 def on_steps(call: Call, d: Sequence[Tensor | None]) -> Steps:
@@ -34,11 +36,12 @@ def on_steps(call: Call, d: Sequence[Tensor | None]) -> Steps:
 
 class _Observed(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, call: Call, *record: Tensor | None):
+    def forward(ctx, call: Call, leaf: Tensor, *record: Tensor | None):
         ctx.call = call.with_tensors([None if t is None else t.detach() for t in call.tensors()])
         ctx.save_for_backward(*record)
         ctx.set_materialize_grads(False)
-        return tuple(None if t is None else t.view_as(t) for t in record)
+        # copies: views of one node may not be written into, and the caller's may
+        return tuple(None if t is None else t.clone() for t in record)
 
     @staticmethod
     def backward(ctx, *d):
@@ -49,7 +52,7 @@ class _Observed(torch.autograd.Function):
             steps = _all_steps(exact, record.h.to(dtype), record.c)
             grads = [None if g is None else g.to(dtype) for g in d]
             call.gradients.add(through_time(exact, steps, on_steps(exact, grads)).of_steps)
-        return None, *d
+        return None, None, *d
 
 
 def _all_steps(call: Call, h: Tensor, c: Tensor | None) -> Steps:

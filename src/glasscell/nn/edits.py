@@ -1,8 +1,7 @@
 """Edits as a layer's caller names them, by unit, step and sequence; and as engines run them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -10,9 +9,18 @@ from torch import Tensor
 from glasscell.engines import RunEdit
 from glasscell.engines.packed import version
 from glasscell.errors import InputError
+from glasscell.nn.indices import (
+    Index,
+    chosen,
+    chosen_of,
+    counts_from_the_end,
+    includes,
+    is_sorted,
+    numbers_of,
+    place_among,
+)
 from glasscell.nn.layout import Layout
 
-Index = int | slice | Sequence[int] | Tensor | None
 Way = Literal["set", "scale", "add"]
 
 
@@ -47,7 +55,9 @@ class LayerEdit:
             like: has the dtype and device of the run.
         """
         value = self.value
-        if isinstance(value, Tensor) and (value.requires_grad or value.is_inference()):
+        if _is_run_apart() or (
+            isinstance(value, Tensor) and (value.requires_grad or value.is_inference())
+        ):
             # each run has a graph of its own; and an inference tensor does not say if it changed
             return self._over(layout, width, like)
         written = version(value) if isinstance(value, Tensor) else 0
@@ -66,10 +76,12 @@ class LayerEdit:
             return None
         units = chosen(self.units, width, "units")
         value = self._value(layout, like)  # up to (steps, batch, units)
-        steps = len(set(k.tolist())) if value.shape[0] > 1 else 1
-        at_steps = picked(value, 0, t, k, T, steps, "steps")
-        at_batch = picked(value, 1, b, m, B, len(batch), "batch")
-        at_units = picked(value, 2, units, torch.arange(len(units)), width, len(units), "units")
+        steps = _count(self.steps, layout)
+        at_steps = picked(value, 0, t, k, T, steps, is_sorted(self.steps), "steps")
+        at_batch = picked(value, 1, b, m, B, len(batch), is_sorted(self.batch), "batch")
+        among = torch.arange(len(units))
+        sorted_units = is_sorted(self.units)
+        at_units = picked(value, 2, units, among, width, len(units), sorted_units, "units")
         same = value.shape[0] == value.shape[1] == 1
         if same:
             of_rows = value[0, 0, at_units].unsqueeze(0)  # (1, units)
@@ -89,11 +101,14 @@ class LayerEdit:
         if isinstance(value, Tensor):
             value = self._value(layout, like)
             if len(value) > 1:
-                if step >= len(value):
+                # one for each that is chosen, or one for each there is
+                place, n = place_among(self.steps, step)
+                at = place if len(value) == n else step
+                if at >= len(value):
                     raise InputError(
                         f"{self.way}: expected a value for step {step}, got {len(value)} steps"
                     )
-                value = value[step : step + 1]
+                value = value[at : at + 1]
             if not layout.batched:
                 value = value.squeeze(1)
             elif layout.batch_first:
@@ -103,13 +118,13 @@ class LayerEdit:
 
     def _places(self, layout: Layout, batch: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Of each chosen place: the step, its place among those chosen, the sequence, and its."""
-        if counts_from_the_end(self.steps) and not layout.packing.is_dense:
+        if counts_from_the_end(self.steps) and has_other_ends(layout):
             lengths = layout.lengths[batch].tolist()
-            steps = [chosen(self.steps, length, "steps", lenient=True) for length in lengths]
+            _check_some(self.steps, max(lengths, default=0), layout.T)
             places = [
                 (t, k, b, m)
-                for m, (b, each) in enumerate(zip(batch.tolist(), steps, strict=True))
-                for k, t in enumerate(each.tolist())
+                for m, (b, length) in enumerate(zip(batch.tolist(), lengths, strict=True))
+                for k, t in chosen_of(self.steps, length)
             ]
             table = torch.tensor(places, dtype=torch.int64).reshape(-1, 4)
             return table[:, 0], table[:, 1], table[:, 2], table[:, 3]
@@ -140,27 +155,51 @@ class LayerEdit:
         scale = like.new_ones(len(value), width)
         shift = like.new_zeros(len(value), width)
         at = units.to(like.device)
+        value = value.expand(len(value), len(units))
         if self.way == "scale":
-            scale[:, at] = value
+            scale = scale.index_copy(1, at, value)
         else:
-            shift[:, at] = value
+            shift = shift.index_copy(1, at, value)
         if self.way == "set":
-            scale[:, at] = torch.nan  # replaces
+            scale = scale.index_fill(1, at, torch.nan)  # replaces
         return RunEdit(self.quantity, rows, scale, shift)
 
 
+def _is_run_apart() -> bool:
+    """Whether what is made now must not be used by other runs."""
+    inside = torch._C._functorch.peek_interpreter_stack()  # type: ignore[attr-defined]
+    return torch.is_inference_mode_enabled() or inside is not None
+
+
+def has_other_ends(layout: Layout) -> bool:
+    """Whether some sequence ends before the last step of the caller's tensor."""
+    return not layout.packing.is_dense or layout.packing.T != layout.T
+
+
 def picked(
-    value: Tensor, dim: int, positions: Tensor, among: Tensor, full: int, n: int, name: str
+    value: Tensor,
+    dim: int,
+    positions: Tensor,
+    among: Tensor,
+    full: int,
+    n: int,
+    in_order: bool,
+    name: str,
 ) -> Tensor:
     """Where along one dimension of a value the chosen places find theirs."""
     size = value.shape[dim]
     if size == 1:
         return torch.zeros_like(positions)
+    if size == full == n and not in_order:
+        raise InputError(
+            f"value: {size} along the {name} may be one for each chosen or one for each there is, "
+            f"in another order; give the {name} in order"
+        )
     if size == full:
         return positions
     if size == n:
         return among
-    expected = dict.fromkeys((1, n, full))
+    expected = [each for each in dict.fromkeys((1, n, full)) if each > 0]
     raise InputError(
         f"value: expected {' or '.join(map(str, expected))} along the {name}, got {size}"
     )
@@ -176,80 +215,20 @@ def token_places(layout: Layout) -> Tensor:
     return at.reshape(B, T).T if layout.batch_first else at.reshape(T, B)
 
 
-def chosen(index: Index, size: int, name: str, *, lenient: bool = False) -> Tensor:
-    """The numbers from 0 to size - 1 that an index means, in its order.
-
-    Args:
-        lenient: whether a number that is not there is left out.
-
-    Raises:
-        InputError: a number that is not there.
-    """
-    if index is None:
-        return torch.arange(size)
-    if isinstance(index, slice):
-        return torch.tensor(range(size)[index], dtype=torch.int64)
-    numbers = [index] if isinstance(index, int) else [int(each) for each in index]
-    found = []
-    for number in numbers:
-        if -size <= number < size:
-            found.append(number % size)
-        elif not lenient:
-            raise InputError(f"{name}: expected {-size} to {size - 1}, got {number}")
-    return torch.tensor(found, dtype=torch.int64)
+def _count(steps: Index, layout: Layout) -> int:
+    """How many steps are chosen; -1 where sequences of different lengths have different ones."""
+    if steps is None:
+        return layout.T
+    if not isinstance(steps, slice):
+        return len(numbers_of(steps))
+    if not counts_from_the_end(steps):
+        return len(range(layout.T)[steps])
+    counts = {len(range(length)[steps]) for length in layout.lengths.tolist()}
+    return counts.pop() if len(counts) == 1 else -1
 
 
-def counts_from_the_end(index: Index) -> bool:
-    if isinstance(index, slice):
-        given = (index.start, index.stop, index.step)
-        return any(each is not None and each < 0 for each in given)
-    if isinstance(index, int):
-        return index < 0
-    return index is not None and any(int(each) < 0 for each in index)
-
-
-def includes(index: Index, step: int) -> bool:
-    """Whether an index of steps names this one.
-
-    Raises:
-        InputError: it counts from an end that is not known.
-    """
-    if counts_from_the_end(index):
-        raise InputError(
-            f"steps: expected steps from the first on, got {index}: a sequence that is taken "
-            "step by step has no known end to count from"
-        )
-    if index is None:
-        return True
-    if isinstance(index, slice):
-        return step in range(step + 1)[index]
-    return step == index if isinstance(index, int) else step in [int(each) for each in index]
-
-
-def check_index(index: Any, name: str) -> Index:
-    """An index as it was given, with tensors as lists.
-
-    Raises:
-        TypeError: no index.
-    """
-    wrong = TypeError(
-        f"{name}: expected a whole number, a list of them, a slice or None, got {index!r}"
-    )
-    if index is None:
-        return index
-    if isinstance(index, slice):
-        for each in (index.start, index.stop, index.step):
-            if each is not None and (isinstance(each, bool) or not hasattr(each, "__index__")):
-                raise wrong
-        return index
-    if isinstance(index, Tensor) or hasattr(index, "tolist"):
-        index = index.tolist()
-    if isinstance(index, range):
-        index = list(index)
-    if hasattr(index, "__index__") and not isinstance(index, bool):
-        return int(index)
-    if not isinstance(index, (list, tuple)) or not all(
-        hasattr(each, "__index__") and not isinstance(each, bool) for each in index
-    ):
-        raise wrong
-    return tuple(int(each) for each in index)
+def _check_some(steps: Index, longest: int, T: int) -> None:
+    """Raises InputError where a step is named that no sequence has."""
+    for number in () if steps is None or isinstance(steps, slice) else numbers_of(steps):
+        if not -longest <= number < T:
+            raise InputError(f"steps: expected {-longest} to {T - 1}, got {number}")

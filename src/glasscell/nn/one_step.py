@@ -2,6 +2,7 @@
 
 import math
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +43,7 @@ class RecurrentCell(nn.Module):
         self.hidden_size = hidden_size
         self.bias = bias
         self._edits: OrderedDict[int, LayerEdit] = OrderedDict()
-        self._edited_steps = 0  # since the first of them
+        self._edited_steps: OrderedDict[int, int] = OrderedDict()  # since each of them began
         self.edited_record: LayerRecord | None = None  # of the last step that was edited
         rows = cell.G * hidden_size
 
@@ -93,8 +94,11 @@ class RecurrentCell(nn.Module):
             for state in states
         ]  # (B, H) each
         h, c = before[0], before[1] if self.cell.has_cell_state else None
-        if self._edits:
-            after = self._edited_step(x, h, c, batched)
+        if len(self._edits) > 0:  # the length, because a compiler watches no truth value
+            step_edited: Any = RecurrentCell._edited_step
+            if torch.compiler.is_compiling():
+                step_edited = torch.compiler.disable(step_edited)
+            after = step_edited(self, x, h, c, batched)
         elif torch.compiler.is_compiling():  # a compiler makes its own of the equations
             step = self.cell.step(x, h, c, self.weights())
             after = step.h, step.c
@@ -107,10 +111,8 @@ class RecurrentCell(nn.Module):
         """Changes what a step computes until the handle that comes back is removed. Steps are
         counted from the next call on.
         """
-        if not self._edits:
-            self._edited_steps = 0
-        handle = RemovableHandle(self._edits)
-        self._edits[handle.id] = edit
+        handle = RemovableHandle(self._edits, extra_dict=self._edited_steps)
+        self._edits[handle.id], self._edited_steps[handle.id] = edit, 0
         return handle
 
     def _edited_step(
@@ -118,19 +120,21 @@ class RecurrentCell(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         layout = Layout(Packing.dense(1, x.shape[0]), batched=batched, T=1)
         edits = [
-            edit.at_step(self._edited_steps, layout, self.hidden_size, self.weight_ih)
-            for edit in self._edits.values()
+            edit.at_step(self._edited_steps[k], layout, self.hidden_size, self.weight_ih)
+            for k, edit in self._edits.items()
         ]
         call = Call(self.cell, self.weights(), x, layout.packing, h, c, record=True)
         call = call._replace(edits=combined([each for each in edits if each is not None]))
         record = ops.run(call)
-        self._edited_steps += 1
+        for k in self._edits:
+            self._edited_steps[k] += 1
         self.edited_record = LayerRecord("", call, record, layout)
         return record.h, record.c_n
 
     def __getstate__(self) -> dict:
         # whoever edits this cell does not edit its copies
-        return {**self.__dict__, "_edits": OrderedDict(), "edited_record": None}
+        empty = {name: OrderedDict() for name in ("_edits", "_edited_steps")}
+        return {**self.__dict__, **empty, "edited_record": None}
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")

@@ -35,6 +35,7 @@ class Stream:
         self.steps = 0
         self._h: Tensor | None = None  # (L, B, P)
         self._c: Tensor | None = None  # (L, B, H)
+        self._single = False  # whether the step at hand is given as (I,)
         self._take_step: Any = None  # the engine's own way, for these weights and this batch
         # those that it was made for, alive so that their ids stay theirs, and in which version
         self._weights: Sequence[Tensor] = ()
@@ -55,7 +56,11 @@ class Stream:
         if not isinstance(x, Tensor):
             arguments.check_step(self.layer, x)
         if x.dim() == 1:
-            return self.step(x.unsqueeze(0)).squeeze(0)
+            self._single = True
+            try:
+                return self.step(x.unsqueeze(0)).squeeze(0)
+            finally:
+                self._single = False
         layer, h = self.layer, self._h
         if h is None or x.shape != (h.shape[1], layer.input_size):
             self._begin(x)
@@ -70,7 +75,7 @@ class Stream:
             weights = layer.parameters() if layer._modules else layer._parameters.values()
             weights = [weight for weight in weights if weight is not None]
             versions = [(id(weight), weight.dtype, version(weight)) for weight in weights]
-            if layer._edits:
+            if len(layer._edits) > 0:
                 self._take_step = None
                 y = self._step_through_engines(x)
                 self.steps += 1
@@ -189,7 +194,9 @@ class Stream:
         )
         if not self.layer._edits:
             return call
-        layout = Layout(call.packing, batch_first=self.layer.batch_first, T=1)
+        layout = Layout(
+            call.packing, batch_first=self.layer.batch_first, batched=not self._single, T=1
+        )
         edits = [
             each.at_step(self.steps, layout, self.layer._width(each.quantity), call.weights.W)
             for k, _, each in self.layer._edits.values()

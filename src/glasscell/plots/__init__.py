@@ -1,6 +1,7 @@
 """Figures of traces and analyses. plotly is loaded when the first figure is drawn."""
 
 from glasscell.plots.courses import courses
+from glasscell.plots.files import save
 from glasscell.plots.find_units import unit_scores
 from glasscell.plots.gradient_flow import gradient_flow
 from glasscell.plots.heatmap import gate_heatmap
@@ -32,6 +33,7 @@ __all__ = [
     "phase_plane",
     "rnnbow",
     "saturation_scatter",
+    "save",
     "time_scales",
     "unit_scores",
     "unit_strips",

@@ -55,13 +55,21 @@ def gate_heatmap(
         dark: for dark pages.
 
     Raises:
-        InputError: another number of tokens than steps.
+        InputError: another number of tokens than steps, or units or a quantity that are not there.
+
+    Example:
+        >>> longest = [unit for unit, _ in analysis.units_by_memory(trace["l0"])]
+        >>> figure = plots.gate_heatmap(trace["l0"], "forget_gate", units=longest)
+        >>> figure.data[0].z.shape  # (H, T)
+        (8, 35)
     """
     values = layer.sequence(quantity, b).detach().float().cpu().numpy().T  # (H, T)
     H, T = values.shape
     if tokens is not None and len(tokens) != T:
         raise InputError(f"tokens: expected {T}, one for each step, got {len(tokens)}")
     order = list(range(H)) if units is None else list(units)
+    if wrong := [unit for unit in order if not 0 <= unit < H]:
+        raise InputError(f"units: expected some of 0 to {H - 1}, got {wrong}")
     theme = theme_of(dark)
     figure = heatmap_figure(quantity, theme, is_gate=is_gate(layer, quantity))
     title = f"{look(quantity).label} ({letter_of(layer, quantity)}), {layer.name}"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from glasscell.analysis import UnitMemory
+from glasscell.errors import InputError
 from glasscell.plots.palette import Theme, look
 from glasscell.plots.theme import framed, theme_of
 
@@ -28,6 +29,15 @@ def memory_span_bars(
         gate: the gate that it was read from, which gives the colour.
         unit: a unit to point out.
         dark: for dark pages.
+
+    Raises:
+        InputError: a unit to point out that is not among them.
+
+    Example:
+        >>> units = analysis.units_by_memory(trace["l0"], top=5)
+        >>> figure = plots.memory_span_bars(units, unit=units[2].unit)
+        >>> len(figure.data[0].y)  # a bar a unit, in steps
+        5
     """
     figure = memory_figure(gate, theme_of(dark))
     bars: Any = figure.data[0]
@@ -37,7 +47,10 @@ def memory_span_bars(
     bars.y = [each.steps if math.isfinite(each.steps) else 2 * longest for each in units]
     bars.text = [f"{each.steps:.3g}" if math.isfinite(each.steps) else "∞" for each in units]
     if unit is not None:
-        at = [each.unit for each in units].index(unit)
+        numbers = [each.unit for each in units]
+        if unit not in numbers:
+            raise InputError(f"unit: expected one of the {len(numbers)} that are drawn, got {unit}")
+        at = numbers.index(unit)
         chosen: Any = figure.data[1]
         chosen.x, chosen.y, chosen.text = [bars.x[at]], [bars.y[at]], [bars.text[at]]
     return figure

@@ -36,6 +36,13 @@ def next_token(
         start: the first step to show.
         steps: how many.
         dark: for dark pages.
+
+    Example:
+        >>> ids, letters = torch.tensor([0, 1, 2, 0, 1]), ["a", "b", "c"]
+        >>> found = analysis.predictions(torch.randn(5, 3), ids, top=2)
+        >>> figure = plots.next_token(found, [letters[v] for v in ids], letters)
+        >>> figure.data[0].z.shape  # (k, T): probabilities, the likeliest first
+        (2, 5)
     """
     theme = theme_of(dark)
     figure = next_token_figure(theme)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from glasscell.analysis import Saturation
+from glasscell.errors import InputError
 from glasscell.plots.palette import Theme, look
 from glasscell.plots.theme import framed, theme_of
 
@@ -25,12 +26,22 @@ def saturation_scatter(
         saturation: what `analysis.saturation` found.
         unit: a unit to point out.
         dark: for dark pages.
+
+    Raises:
+        InputError: a unit that is not there.
+
+    Example:
+        >>> figure = plots.saturation_scatter(analysis.saturation(trace["l0"]), unit=3)
+        >>> len(figure.data[0].x)  # a point a unit, in the first gate's panel
+        8
     """
     figure = saturation_figure(tuple(saturation), theme_of(dark))
     for k, gate in enumerate(saturation.values()):
         left, right = gate.left.tolist(), gate.right.tolist()
         points: Any = figure.data[2 * k]
         points.x, points.y, points.customdata = left, right, list(range(len(left)))
+        if unit is not None and not 0 <= unit < len(left):
+            raise InputError(f"unit: expected 0 to {len(left) - 1}, got {unit}")
         if unit is not None:
             chosen: Any = figure.data[2 * k + 1]
             chosen.x, chosen.y, chosen.customdata = [left[unit]], [right[unit]], [unit]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glasscell.errors import InputError
 from glasscell.plots.heatmap import is_gate
 from glasscell.plots.palette import Theme, gate_scale, look, signed_scale
 from glasscell.plots.theme import framed, theme_of
@@ -45,7 +46,22 @@ def unit_strips(
         tokens: (T,) what was read at each step.
         b: which sequence of the batch.
         dark: for dark pages.
+
+    Raises:
+        InputError: a unit or a sequence that is not there, or another number of tokens than steps.
+
+    Example:
+        >>> figure = plots.unit_strips(trace["l0"], unit=3, b=1)
+        >>> [strip.name for strip in figure.data][:3]
+        ['input_gate', 'candidate', 'forget_gate']
+        >>> figure.data[0].z.shape  # (1, T)
+        (1, 35)
     """
+    T, H = layer.sequence(layer.definition.state, b).shape
+    if not 0 <= unit < H:
+        raise InputError(f"unit: expected 0 to {H - 1}, got {unit}")
+    if tokens is not None and len(tokens) != T:
+        raise InputError(f"tokens: expected {T}, one for each step, got {len(tokens)}")
     theme = theme_of(dark)
     kinds = {name: is_gate(layer, name) for name in layer.quantities}
     title = f"Unit {unit}, {layer.name}"

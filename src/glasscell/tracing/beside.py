@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from glasscell.engines import GradientRecord
+from glasscell.engines.transforms import active_transform
 from glasscell.tracing.black_box import replayed_randomness
 from glasscell.tracing.twins import run_twin, twin_of
 
@@ -20,11 +21,16 @@ def followed(
     module: nn.RNNBase, input: Any, hx: Any, output: Any, random_state: Tensor | None
 ) -> tuple[Any, list[GradientRecord]]:
     """The module's output, and where a backward through it will leave each layer's gradients."""
-    if not torch.is_grad_enabled() or not any(t.requires_grad for t in _tensors(output)):
-        return output, []
-    twin, found = twin_of(module), []
+    found: list[GradientRecord] = []
+    if not torch.is_grad_enabled() or active_transform(tuple(_tensors(output))):
+        D = 2 if module.bidirectional else 1
+        return output, [GradientRecord() for _ in range(module.num_layers * D)]
+    twin = twin_of(module)
     twin.register_record_hook(  # type: ignore[union-attr]
-        lambda _, records: found.extend(each.call.gradients for each in records), gradients=True
+        lambda _, records: found.extend(
+            each.call.gradients or GradientRecord() for each in records
+        ),
+        gradients=True,
     )
     leaf = (input.data if isinstance(input, PackedSequence) else input).detach().requires_grad_()
     read = input._replace(data=leaf) if isinstance(input, PackedSequence) else leaf
@@ -40,7 +46,8 @@ class _Beside(torch.autograd.Function):
     def forward(ctx, leaf: Tensor, again: list[Tensor], *outputs: Tensor):
         ctx.leaf, ctx.again = leaf, again
         ctx.set_materialize_grads(False)
-        return tuple(t.view_as(t) for t in outputs)
+        # copies: views of one node may not be written into, and the module's outputs may
+        return tuple(t.clone() for t in outputs)
 
     @staticmethod
     def backward(ctx, *grads):

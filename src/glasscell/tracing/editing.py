@@ -9,7 +9,8 @@ from torch import nn
 from glasscell.cells import Cell
 from glasscell.errors import InputError
 from glasscell.nn import Recurrent
-from glasscell.nn.edits import Index, LayerEdit, chosen
+from glasscell.nn.edits import LayerEdit
+from glasscell.nn.indices import Index, chosen
 from glasscell.nn.one_step import RecurrentCell
 from glasscell.tracing.black_box import cell_of
 from glasscell.tracing.edits import Edit, Value

@@ -5,14 +5,18 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from glasscell.errors import InputError
 from glasscell.files import write_file
-from glasscell.nn.edits import Index, LayerEdit, Way, check_index
+from glasscell.nn.edits import LayerEdit, Way
+from glasscell.nn.indices import Index, check_index
+
+if TYPE_CHECKING:
+    from glasscell.tracing.editing import Editing
 
 FORMAT = "glasscell edits 1"
 WAYS: tuple[Way, ...] = ("set", "scale", "add")
@@ -126,20 +130,27 @@ class Edit:
         try:
             for name in ("units", "steps", "batch"):
                 if isinstance(given.get(name), dict):
-                    given[name] = slice(*(given[name].get(k) for k in ("start", "stop", "step")))
+                    ends = ("start", "stop", "step")
+                    if strange := [key for key in given[name] if key not in ends]:
+                        raise InputError(f"{name}: expected {', '.join(ends)}; got {strange[0]!r}")
+                    given[name] = slice(*(given[name].get(key) for key in ends))
             for way in WAYS:
                 if isinstance(given.get(way), (list, str)):
                     numbers = torch.tensor(_numbers(given[way]), dtype=torch.float64)
                     given[way] = float(numbers) if numbers.dim() == 0 else numbers
             return cls(**given)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"edit: {error}") from None
 
 
-def save_edits(edits: Iterable[Edit], path: str | Path) -> None:
+def save_edits(edits: "Edit | Iterable[Edit] | Editing", path: str | Path) -> None:
     """Writes edits to a JSON file, whole or not at all.
+
+    Args:
+        edits: an edit, several, or what `glasscell.edit` gave.
+        path: the file.
 
     Raises:
         WriteError: the file cannot be written.
@@ -150,7 +161,8 @@ def save_edits(edits: Iterable[Edit], path: str | Path) -> None:
         >>> glasscell.load_edits("remember.json")
         [Edit('encoder.l0', 'forget_gate', units=(3,), set=1.0)]
     """
-    plain = {"format": FORMAT, "edits": [edit.to_dict() for edit in edits]}
+    listed: Any = [edits] if isinstance(edits, Edit) else getattr(edits, "edits", edits)
+    plain = {"format": FORMAT, "edits": [edit.to_dict() for edit in listed]}
     write_file(Path(path), (json.dumps(plain, indent=1, allow_nan=False) + "\n").encode())
 
 
@@ -171,7 +183,7 @@ def load_edits(path: str | Path) -> list[Edit]:
         if not isinstance(plain.get("edits"), list):
             raise ValueError("its list of edits is no list")
         return [Edit.from_dict(each) for each in plain["edits"]]
-    except ValueError as error:  # JSON's and UTF-8's errors are some too
+    except (ValueError, RecursionError) as error:  # JSON's and UTF-8's errors are ValueErrors
         raise InputError(f"{path}: not a list of edits ({error})") from None
 
 
@@ -198,4 +210,6 @@ def _plain(value: Any) -> Any:
 
 
 def _numbers(plain: Any) -> Any:
+    if isinstance(plain, bool):
+        raise ValueError(f"expected numbers, got {plain}")
     return [_numbers(each) for each in plain] if isinstance(plain, list) else float(plain)

@@ -115,7 +115,8 @@ class LayerTrace:
         if self.gradients.found is None:
             raise InputError(
                 f"{self.name}: no backward has come here yet; call backward() on a loss that "
-                "depends on this layer's outputs, computed with gradients enabled"
+                "depends on this layer's outputs, computed with gradients enabled and outside of "
+                "torch.func's transforms"
             )
         return TraceGradients(self, self.gradients.found)
 
@@ -134,7 +135,7 @@ class LayerTrace:
         for edit in self.edits:
             if edit.quantity == self.definition.state:
                 scale, shift = (table.to(keep) for table in edit.of_tokens())
-                scale = scale.nan_to_num(0)  # replaced: nothing stays
+                scale = scale.masked_fill(scale.isnan(), 0)  # replaced: nothing stays
                 keep, write = scale * keep, scale * write + shift
         return keep, write
 

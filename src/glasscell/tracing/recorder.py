@@ -6,8 +6,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
+import torch
 from torch import nn
 
 from glasscell.engines import GradientRecord
@@ -125,18 +127,26 @@ class Trace:
 
             return [module.register_forward_hook(_Hook(after_step), with_kwargs=True)]
 
-        states: list[Any] = []
+        # What each thread that runs it has before its call: the generator's state, and what watches
+        # a twin that runs in the module's place.
+        states: dict[int, tuple[Any, Any]] = {}
+
+        def forget(thread: int | None = None) -> None:
+            for each in list(states) if thread is None else [thread]:
+                _, watching = states.pop(each, (None, None))
+                if watching is not None:
+                    watching.remove()
 
         def before(module: Any, args: tuple) -> None:
+            forget(_thread())  # of a call that failed
             twin = active_twin(module)
             watching = None if twin is None else self._watch_own(path, twin)
-            states[:] = [black_box.random_state_before(module), watching]
+            states[_thread()] = black_box.random_state_before(module), watching
 
         def after(module: Any, args: tuple, kwargs: dict, output: Any) -> Any:
-            random_state, watching = states
-            states.clear()
+            random_state, watching = states[_thread()]
+            forget(_thread())
             if watching is not None:  # the twin has shown what it computed
-                watching.remove()
                 return output
             input, hx = _arguments(module, args, kwargs)
             gradients: list[GradientRecord] = []
@@ -152,6 +162,7 @@ class Trace:
         return [
             module.register_forward_pre_hook(_Hook(before)),
             module.register_forward_hook(_Hook(after), with_kwargs=True),
+            _AtTheEnd(forget),
         ]
 
     def _watch_own(self, path: str, module: Any) -> Any:
@@ -273,8 +284,20 @@ class _Hook:
         return _Hook, (_look_away,)
 
 
+def _thread() -> int:
+    """Which thread this is; a compiler, which sees a hook as code of one thread, cannot ask."""
+    return 0 if torch.compiler.is_compiling() else get_ident()
+
+
 def _look_away(*_: Any) -> None:
     pass
+
+
+class _AtTheEnd:
+    """What is to be done when hooks are removed, in the form of a hook's handle."""
+
+    def __init__(self, remove: Callable[[], None]) -> None:
+        self.remove = remove
 
 
 def _check_patterns(patterns: tuple[str, ...], names: list[str]) -> None:

@@ -86,13 +86,18 @@ class TraceGradients:
 
 
 def joined_gradients(calls: list[StepGradients | None]) -> StepGradients | None:
-    """Those of the steps of one sequence batch, one after the other."""
-    found = [call for call in calls if call is not None]
-    if len(found) != len(calls):
+    """Those of the steps of one sequence batch, one after the other; zeros for steps that no
+    backward has come to, None if it has come to none.
+    """
+    some = next((call for call in calls if call is not None), None)
+    if some is None:
         return None
 
     def column(name: str) -> Tensor | None:
-        parts = [getattr(each, name) for each in found]
-        return None if parts[0] is None else torch.cat(parts)
+        like = getattr(some, name)
+        if like is None:
+            return None
+        parts = [None if each is None else getattr(each, name) for each in calls]
+        return torch.cat([torch.zeros_like(like) if part is None else part for part in parts])
 
     return StepGradients(column("h"), column("c"), column("gates"))  # type: ignore[arg-type]

@@ -12,12 +12,17 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+from glasscell.errors import InputError
 from glasscell.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, Recurrent, RNNCell
 from glasscell.nn.one_step import RecurrentCell
 from glasscell.nn.recurrent import WEIGHT_NAMES
 
 Twin = Recurrent | RecurrentCell
-OPTIONS = ("bias", "batch_first", "dropout", "bidirectional", "num_layers")
+OPTIONS = ("bias", "batch_first", "bidirectional", "num_layers")
+FORWARDS = tuple(
+    each.forward
+    for each in (nn.LSTM, nn.GRU, nn.RNN, nn.RNNBase, nn.LSTMCell, nn.GRUCell, nn.RNNCell)
+)
 
 
 def twin_of(module: nn.RNNBase | nn.RNNCellBase) -> Twin:
@@ -40,6 +45,8 @@ def twin_of(module: nn.RNNBase | nn.RNNCellBase) -> Twin:
 def run_twin(twin: Twin, module: nn.RNNBase | nn.RNNCellBase, *args: Any, **kwargs: Any) -> Any:
     """What the module's forward returns, by way of its twin."""
     twin.train(module.training)
+    if isinstance(module, nn.RNNBase):
+        twin.dropout = module.dropout  # type: ignore[assignment]
     for name in list(twin._parameters):
         if name.startswith(WEIGHT_NAMES) and name in twin._parameters:
             del twin._parameters[name]
@@ -69,11 +76,19 @@ def let_twin_run(module: nn.RNNBase | nn.RNNCellBase) -> tuple[Twin, Callable[[]
     """Lets a twin run in the module's place, and gives it with what ends that.
 
     Whoever asks while it does gets the same one; it goes with the last of them.
+
+    Raises:
+        InputError: the module computes something of its own.
     """
     twin, users = _active.get(module, (None, 0))
     if twin is None:
+        if type(module).forward not in FORWARDS or "forward" in module.__dict__:
+            raise InputError(
+                f"{type(module).__name__}: its forward is not torch.nn's, so Glasscell cannot run "
+                "it under an edit; edit the torch.nn or Glasscell layer that it calls"
+            )
         twin = twin_of(module)
-        module.forward = _TwinForward(module, twin, module.__dict__.get("forward"))
+        module.forward = _TwinForward(module, twin)
     _active[module] = twin, users + 1
 
     def end() -> None:
@@ -81,12 +96,7 @@ def let_twin_run(module: nn.RNNBase | nn.RNNCellBase) -> tuple[Twin, Callable[[]
         if users > 1:
             _active[module] = twin, users - 1
             return
-        del _active[module]
-        forward = module.__dict__["forward"]
-        if forward.before is None:
-            del module.forward
-        else:
-            module.forward = forward.before
+        del _active[module], module.forward
 
     return twin, end
 
@@ -94,8 +104,8 @@ def let_twin_run(module: nn.RNNBase | nn.RNNCellBase) -> tuple[Twin, Callable[[]
 class _TwinForward:
     """A module's forward, run by its twin; the module's copies have their own."""
 
-    def __init__(self, module: nn.Module, twin: Twin, before: Any) -> None:
-        self.module, self.twin, self.before = module, twin, before
+    def __init__(self, module: nn.Module, twin: Twin) -> None:
+        self.module, self.twin = module, twin
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         run = torch.compiler.disable(run_twin) if torch.compiler.is_compiling() else run_twin

@@ -169,6 +169,7 @@ function drawMemory(state, choose) {
   const finite = layer.memory.map(([, steps]) => steps).filter((steps) => steps !== null);
   const endless = 2 * Math.max(1, ...finite); // a bar without an end still has to end somewhere
   const [all, chosen] = figure.data;
+  figure.layout.xaxis.nticks = Math.max(4, Math.min(24, Math.floor(byId("memory").clientWidth / 44)));
   all.x = layer.memory.map(([unit]) => String(unit));
   all.y = layer.memory.map(([, steps]) => steps ?? endless);
   all.text = layer.memory.map(([, steps]) => (steps === null ? "∞" : steps.toPrecision(3)));

@@ -60,20 +60,26 @@ def _triangle(norms: Tensor) -> str:
 
 def ways(theme: Theme, kind: str) -> dict[str, dict[str, str]]:
     """What is drawn of a kind of layer: in words, and in which colour."""
-    state, keeper = ("c", "forget_gate") if kind == "lstm" else ("h", "update_gate")
-    hidden = {"label": "|dL/dh|, the hidden state", "colour": look("hidden").colour(theme)}
+    keeper = "forget_gate" if kind == "lstm" else "update_gate"
+    hidden = _way("|dL/dh|, the hidden state", "hidden", look("hidden").colour(theme))
     if kind == "rnn":
         return {"hidden": hidden}
-    cell = {"cell": {"label": "|dL/dc|, the cell state", "colour": look("cell").colour(theme)}}
+    cell = {"cell": _way("|dL/dc|, the cell state", "cell", look("cell").colour(theme))}
+    state = "cell state" if kind == "lstm" else "state"
     return {
         **(cell if kind == "lstm" else {}),
         "hidden": hidden,
-        "carried": {
-            "label": f"along the {'cell' if kind == 'lstm' else 'state'} ({state}, the carousel)",
-            "colour": look(keeper).colour(theme),
-        },
-        "through_gates": {"label": "through h and the gates", "colour": theme.muted},
+        "carried": _way(f"along the {state} (carousel)", keeper, look(keeper).colour(theme)),
+        "through_gates": _way("through h and the gates", "muted", theme.muted),
     }
+
+
+def _way(label: str, own: str, colour: str) -> dict[str, str]:
+    """
+    Args:
+        own: the name of its colour among the page's.
+    """
+    return {"label": label, "own": own, "colour": colour}
 
 
 @cache
@@ -89,25 +95,26 @@ def flow_lines(kind: str, theme: Theme) -> Any:
         figure.add_scatter(
             x=[],
             y=[],
-            mode="lines+markers",
+            mode="lines+markers" if whole else "lines",
             name=way["label"],
             meta=name,
             line={
                 "color": way["colour"],
-                "width": 3 if name == state else 1.8,
-                "dash": "solid" if whole else "dot",
+                "width": 4 if name == state else 1.8,
+                "dash": "solid" if whole else "dash",
             },
-            marker={"size": 5 if name == state else 3},
+            marker={"size": 6 if name == state else 3},
             hovertemplate="%{customdata}<br>%{data.name} <b>%{y:.3g}</b><extra></extra>",
         )
     figure.update_xaxes(title_text="tokens back from the surprise", rangemode="tozero")
     figure.update_yaxes(
         type="log", title_text="bits per unit of the state (log scale)", exponentformat="power"
     )
+    figure.update_yaxes(tickfont_size=9)  # powers are drawn larger than other numbers
     figure.update_layout(
         showlegend=True,
         legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
-        margin={"t": 64, "l": 66, "b": 44},
+        margin={"t": 40, "l": 66, "b": 44},
         dragmode=False,
     )
     return figure

@@ -75,7 +75,7 @@ def kick_figure(kind: str, theme: Theme) -> Any:
     figure.update_layout(
         showlegend=True,
         legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
-        margin={"t": 64, "l": 60, "b": 44},
+        margin={"t": 40, "l": 60, "b": 44},
         dragmode=False,
     )
     return figure

@@ -46,7 +46,7 @@ def _account(layer: LayerTrace, b: int, steps: int, share: int) -> dict[str, Any
     many = max(1, min(H, share // T))
     units = torch.arange(H)
     if many < H:
-        swing = swings(layer, b=b, quantity=layer.definition.state)
+        swing = swings(layer, b=b)
         units = swing.argsort(descending=True)[:many].sort().values
     has_cell = layer.definition.has_cell_state
     if layer.reverse and len(keep) > T:
@@ -90,7 +90,7 @@ def ledger_figure(theme: Theme) -> Any:
         hovertemplate="the state, the sum of all <b>%{y:.4f}</b><extra></extra>",
     )
     figure.update_layout(barmode="overlay", bargap=0.2, dragmode=False)
-    figure.update_layout(margin={"l": 60, "r": 30, "t": 26, "b": 66})
+    figure.update_layout(margin={"l": 60, "r": 30, "t": 26, "b": 44})
     figure.update_xaxes(
         type="category",
         categoryorder="array",

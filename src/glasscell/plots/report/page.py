@@ -5,13 +5,17 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
+from typing import Any
 
 from torch import Tensor
 
-from glasscell.analysis import predictions
+from glasscell.analysis import KickSurvival, SurpriseFlow, predictions
 from glasscell.errors import InputError
 from glasscell.plots.palette import DARK, LIGHT, LOOKS, THEMES, Theme
 from glasscell.plots.report import content
+from glasscell.plots.report.flow_part import flow_content, flow_lines, flow_map, ways
+from glasscell.plots.report.kick_part import kick_content, kick_figure
+from glasscell.plots.report.ledger_part import ledger_content, ledger_figure
 from glasscell.tracing import LayerTrace, Trace
 from glasscell.version import __version__
 
@@ -21,9 +25,17 @@ SCRIPTS = (
     "text.js",
     "figures.js",
     "heatmaps.js",
+    "memory.js",
+    "kicks.js",
+    "account.js",
+    "ledger.js",
+    "ledger_columns.js",
+    "flow_numbers.js",
+    "flow.js",
     "controls.js",
     "report.js",
 )
+SECTIONS = ("ledger", "kicks", "flow")  # each in a file of its own
 
 
 def language_report(
@@ -37,6 +49,8 @@ def language_report(
     token: str = "token",
     b: int = 0,
     top: int = 5,
+    kicks: Mapping[str, KickSurvival] | None = None,
+    flow: SurpriseFlow | str | None = None,
 ) -> str:
     """A page that shows what a language model's gates and states did with a text.
 
@@ -51,14 +65,37 @@ def language_report(
         token: what a token is called: "character", "byte", "word".
         b: which sequence of the batch.
         top: how many of the most probable next tokens are kept for each step.
+        kicks: what `analysis.kick_survival` measured, by the layer's name, for a part about it.
+        flow: what `analysis.surprise_flow` found about a window of these tokens, for a part about
+            how surprise reaches back; or why there is none, in a sentence that is shown.
 
     Returns:
         The page, to be written as UTF-8. plotly.js is in it, so it takes about 5 MB, and one
         byte for each value shown. Where there would be more than 24 million, it shows fewer steps
-        and says so; saturation and memory are always over all of them.
+        and says so; saturation and memory are always over all of them. The account of each cell
+        state takes another 11 bytes a unit and step, 4 MB at most; where it would be more, it is
+        about fewer units and says so.
 
     Raises:
         InputError: no token or layer, or shapes that do not belong together.
+
+    Example:
+        >>> import pathlib
+        >>> letters, ids = "abc", torch.tensor([0, 1, 2, 0, 1, 2])
+        >>> reader = torch.nn.ModuleList([torch.nn.Embedding(3, 3), lstm, torch.nn.Linear(8, 3)])
+        >>> def read(tokens):  # (T, B) to scores (T, B, V)
+        ...     return reader[2](lstm(reader[0](tokens))[0])
+        >>> with torch.no_grad(), glasscell.trace(reader) as trace:
+        ...     scores = read(ids[:, None])[:, 0]
+        >>> page = plots.language_report(
+        ...     trace,
+        ...     ids,
+        ...     scores,
+        ...     list(letters),
+        ...     kicks={"1.l0": analysis.kick_survival(reader, trace["1.l0"], window=3)},
+        ...     flow=analysis.surprise_flow(reader, ids, read),
+        ... )
+        >>> size = pathlib.Path("report.html").write_text(page, encoding="utf-8")
     """
     from plotly.offline import get_plotlyjs
 
@@ -73,15 +110,19 @@ def language_report(
     bare = [layer for _, layer in layers]
     steps = content.steps_shown(bare, T)
     tokens = [vocabulary[int(v)] for v in ids.tolist()]
+    names = [name for name, _ in layers]
     data = {
         "token": token,
         "text": content.text_content(tokens, found, vocabulary, steps),
         "layers": [content.layer_content(name, layer, b, steps) for name, layer in layers],
         "quantities": content.quantity_looks(bare),
+        "ledgers": ledger_content(bare, b, steps),
+        "kicks": {name: kick_content(found) for name, found in (kicks or {}).items()},
+        "flow": None if flow is None else flow_content(flow, names, steps),
         "themes": {
             theme.name: {
                 "colours": vars(theme),
-                "figures": content.figure_looks(bare, theme),
+                "figures": content.figure_looks(bare, theme) | _part_looks(bare, theme),
             }
             for theme in THEMES
         },
@@ -96,8 +137,11 @@ def language_report(
         **(facts or {}),
     }
     assets = resources.files("glasscell.plots.report")
+    page = assets.joinpath("page.html").read_text("utf-8")
+    for name in SECTIONS:
+        page = page.replace(f"{{{{{name}}}}}", assets.joinpath(f"{name}.html").read_text("utf-8"))
     return _filled(
-        assets.joinpath("page.html").read_text("utf-8"),
+        page,
         {
             "title": html.escape(title),
             "facts": _fact_list(head),
@@ -110,6 +154,18 @@ def language_report(
             "script": "\n".join(assets.joinpath(name).read_text("utf-8") for name in SCRIPTS),
         },
     )
+
+
+def _part_looks(layers: Sequence[LayerTrace], theme: Theme) -> dict[str, Any]:
+    """The figures of the parts with a file of their own, without numbers, in one theme."""
+    kinds = list(dict.fromkeys(layer.kind for layer in layers))
+    return {
+        "ledger": content.plain(ledger_figure(theme)),
+        "flow": content.plain(flow_map(theme)),
+        "flow_lines": {kind: content.plain(flow_lines(kind, theme)) for kind in kinds},
+        "flow_ways": {kind: ways(theme, kind) for kind in kinds},
+        "kicks": {kind: content.plain(kick_figure(kind, theme)) for kind in kinds},
+    }
 
 
 def _named_layers(trace: Trace | LayerTrace) -> list[tuple[str, LayerTrace]]:

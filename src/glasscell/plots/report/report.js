@@ -13,6 +13,7 @@ const state = {
   mean: false,
   step: firstLetter(Math.min(60, T >> 1)), // far enough in for the model to have a view
   order: "memory", // where it is known; else by number
+  flow: FLOWS[first]?.cell ? "cell" : "hidden", // which way back a surprise is followed
   window: { start: 0, end: Math.min(T, 240) },
 };
 
@@ -55,6 +56,7 @@ function showWindow(start, size) {
 }
 
 const everything = new Set(Object.keys(state));
+let accountFound = null, flowFound = false; // what the parts with words of their own have to draw
 let pending = new Set();
 let frame = 0;
 
@@ -67,6 +69,10 @@ function redraw(changed) {
   if (any("step")) markToken(state.step);
   showDetail(state.step, shade, LAYERS[state.layer]);
   showControls();
+  if (any("layer", "unit")) showMemory();
+  if (any("layer", "unit")) showKicks();
+  if (any("layer", "unit", "step")) accountFound = showLedger();
+  if (any("layer", "step", "flow")) flowFound = showFlow();
   changed.forEach((key) => pending.add(key));
   delete document.documentElement.dataset.ready;
   cancelAnimationFrame(frame);
@@ -79,6 +85,16 @@ function redraw(changed) {
   });
 }
 
+/** Gives figures the height that they will have, so that nothing moves when they are drawn. */
+function reserveRoom() {
+  const { figures } = themed();
+  const { kind } = LAYERS[state.layer];
+  const looks = { strips: figures.strips[kind], next: figures.next, saturation: figures.saturation[kind],
+                  memory: figures.memory[kind], ledger: figures.ledger, kicks: figures.kicks[kind],
+                  flow: figures.flow, "flow-lines": figures.flow_lines[kind] };
+  for (const [id, { layout }] of Object.entries(looks)) byId(id).style.height = `${layout.height}px`;
+}
+
 function drawFigures(changed) {
   const any = (...keys) => keys.some((key) => changed.has(key));
   const drawn = [];
@@ -87,7 +103,11 @@ function drawFigures(changed) {
   if (any("layer", "window", "unit")) drawn.push(drawStrips(state, choose));
   else if (any("step")) drawn.push(Plotly.relayout("strips", { shapes: frames(state) }));
   if (any("step")) drawn.push(drawNext(state, choose));
-  if (any("layer", "unit")) drawn.push(drawSaturation(state, choose), drawMemory(state, choose));
+  if (any("layer", "unit")) drawn.push(drawSaturation(state, choose), drawMemory(state, choose), drawKicks());
+  if (any("layer", "unit", "step")) drawn.push(drawLedger(accountFound, choose));
+  if (flowFound && any("layer", "flow")) drawn.push(drawFlowMap());
+  else if (flowFound && any("step")) drawn.push(Plotly.relayout("flow", { shapes: flowFrames() }));
+  if (flowFound && any("layer", "step")) drawn.push(drawFlowLines());
   return Promise.all(drawn);
 }
 
@@ -106,7 +126,10 @@ function listen() {
   byId("next-unit").addEventListener("click", () => choose({ unit: state.unit + 1, mean: false }));
   byId("mean").addEventListener("change", (event) => choose({ mean: event.target.checked }));
   byId("order").addEventListener("change", (event) => choose({ order: event.target.value }));
+  byId("flow-of").addEventListener("change", (event) => choose({ flow: event.target.value }));
   document.addEventListener("click", (event) => {
+    const step = event.target.closest?.(".brief [data-t]")?.dataset.t ?? event.target.closest?.("button[data-step]")?.dataset.step;
+    if (step !== undefined) choose({ step: Number(step) });
     const unit = event.target.closest?.("button[data-unit]")?.dataset.unit;
     if (unit === undefined) return;
     const isSurprise = state.quantity === "surprise";
@@ -133,11 +156,18 @@ function listenToText() {
     if (t !== undefined) detail(Number(t));
   });
   text.addEventListener("pointerleave", () => detail(state.step));
-  text.addEventListener("keydown", (event) => {
+  const boxes = { text: () => state.step, "ledger-text": () => state.step,
+                  "flow-text": () => FLOW.start + followed() };
+  for (const [id, at] of Object.entries(boxes)) listenToKeys(byId(id), at);
+}
+
+/** Arrow keys in a box of text move the marked token, from the one that the box marks. */
+function listenToKeys(box, at) {
+  box.addEventListener("keydown", (event) => {
     const moves = { ArrowLeft: -1, ArrowRight: 1, PageUp: -50, PageDown: 50, Home: -T, End: T };
     if (!(event.key in moves)) return;
     event.preventDefault();
-    choose({ step: state.step + moves[event.key] });
+    choose({ step: at() + moves[event.key] });
     bringIntoView(state.step);
     const shade = shading(state);
     byId("announcement").textContent =
@@ -169,5 +199,7 @@ if (PAGE.text.total > T) {
     `The page shows the first ${T.toLocaleString("en")} of ${PAGE.text.total.toLocaleString("en")} ` +
     `${PAGE.token}s. Saturation, memory and bits are over all of them.`;
 }
+reserveRoom();
 listen();
 redraw(everything);
+document.documentElement.dataset.begun = "yes"; // what is seen from here on keeps its place
