@@ -257,3 +257,13 @@ def test_components_that_are_not_there_are_refused():
         gru(torch.randn(1, 1, I))
     with pytest.raises(InputError, match="expected at least 2 steps"):
         principal_components(trace["l0"])
+
+
+@pytest.mark.parametrize("library", [glasscell, torch.nn])
+def test_a_layer_that_is_edited_is_refused(library):
+    lstm = library.LSTM(2, 3)
+    with (
+        glasscell.edit(lstm, "l0", "forget_gate", set=1.0),
+        pytest.raises(InputError, match="l0: an edit holds"),
+    ):
+        fixed_points(lstm, torch.zeros(2))

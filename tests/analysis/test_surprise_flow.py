@@ -2,6 +2,7 @@
 
 import math
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ CELLS = {"lstm": glasscell.LSTM, "gru": glasscell.GRU, "rnn": glasscell.RNN}
 
 
 class Reader(nn.Module):
-    def __init__(self, kind=glasscell.LSTM, layers: int = 2, **options) -> None:
+    def __init__(self, kind: Any = glasscell.LSTM, layers: int = 2, **options) -> None:
         super().__init__()
         self.embedding = nn.Embedding(V, 3)
         self.rnn = kind(3, H, layers, **options)
@@ -39,7 +40,7 @@ def ids():
     return torch.randint(V, (W,))
 
 
-def reader(kind=glasscell.LSTM, **options) -> Reader:
+def reader(kind: Any = glasscell.LSTM, **options) -> Reader:
     torch.manual_seed(0)
     return Reader(kind, **options).double()
 
@@ -165,14 +166,12 @@ def test_the_model_is_left_as_it_was(ids):
 
 
 def test_what_has_no_gradient_is_refused(ids):
-    with pytest.raises(
-        InputError, match=r"ids: expected \(W,\) with at least 2 tokens, got \(1,\)"
-    ):
+    with pytest.raises(InputError, match=r"ids: expected .* at least 2 tokens, got \(1,\)"):
         analysis.surprise_flow(reader(), ids[:1])
     model = reader()
     with pytest.raises(InputError, match="expected a loss that has a gradient"):
         analysis.surprise_flow(model, ids, lambda tokens: torch.no_grad()(model)(tokens)[0])
-    with pytest.raises(InputError, match="forwards; rnn.l0_reverse has seen"):
+    with pytest.raises(InputError, match=r"forwards; rnn\.l0_reverse has seen"):
         analysis.surprise_flow(reader(bidirectional=True), ids)
     with pytest.raises(InputError, match="Embedding has no LSTM, GRU or RNN layer"):
         analysis.surprise_flow(nn.Embedding(V, V), ids)

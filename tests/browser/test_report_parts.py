@@ -225,7 +225,8 @@ def test_every_part_is_drawn_and_fits(made, scheme, width):
     report.settle()
     report.page.wait_for_function(
         "['ledger', 'kicks', 'flow-lines', 'flow'].every((id) => "
-        "byId(id).querySelector('.main-svg').getBoundingClientRect().width <= byId(id).clientWidth + 1)"
+        "byId(id).querySelector('.main-svg').getBoundingClientRect().width "
+        "<= byId(id).clientWidth + 1)"
     )
     assert report.page.evaluate(OVERFLOW) <= 0
     papers = {"light": "rgb(255, 255, 255)", "dark": "rgb(25, 28, 34)"}

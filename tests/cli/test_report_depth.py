@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from tests.plots.test_report_page import data_of
 
 import glasscell
 from glasscell import analysis
@@ -11,7 +12,6 @@ from glasscell.cli import reading_depth
 from glasscell.cli.reading import Reading, write_report
 from glasscell.cli.reading_depth import WINDOW, flow_of, kicks_of, window_around
 from glasscell.tasks.language.model import LanguageModel, LanguageModelConfig
-from tests.plots.test_report_page import data_of
 
 
 class Run:
@@ -62,18 +62,13 @@ def test_gradients_are_those_of_the_whole_text(cell):
     flow = flow_of(read, predicted(read))
     assert isinstance(flow, analysis.SurpriseFlow)
     assert flow.steps == WINDOW
-    assert 0 < flow.start
+    assert flow.start > 0
     of_text = predicted(read).surprise[flow.start + 1 : flow.start + WINDOW]
     torch.testing.assert_close(flow.surprise[1:], of_text, rtol=1e-4, atol=1e-4)
     whole = analysis.surprise_flow(read.model.model, read.ids[: flow.start + 10])
-    name = f"rnn.{'l0'}"
-    at = flow.start
-    torch.testing.assert_close(
-        flow.layers[name].state[9, :9],
-        whole.layers[name].state[at + 9, at : at + 9],
-        rtol=1e-3,
-        atol=1e-9,
-    )
+    at, found = flow.start, flow.layers["rnn.l0"].state
+    expected = whole.layers["rnn.l0"].state[at + 9, at : at + 9]
+    torch.testing.assert_close(found[9, :9], expected, rtol=1e-3, atol=1e-9)
 
 
 def test_a_model_that_is_large_has_a_shorter_window_and_fewer_kicks(monkeypatch):

@@ -61,7 +61,9 @@ def test_pictures_are_what_their_ending_says(figure, tmp_path):
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
     assert struct.unpack(">II", png[16:24]) == (600, 500)  # px of the figure, twice
     svg = plots.save(figure, tmp_path / "figure.svg").read_text("utf-8")
-    assert svg.startswith("<svg") and 'width="1000"' in svg and 'height="250"' in svg
+    assert svg.startswith("<svg")
+    assert 'width="1000"' in svg
+    assert 'height="250"' in svg
     assert plots.save(figure, tmp_path / "figure.pdf").read_bytes().startswith(b"%PDF-")
     assert sorted(os.listdir(tmp_path)) == ["figure.PNG", "figure.pdf", "figure.svg"]
 

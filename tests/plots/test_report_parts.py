@@ -33,7 +33,7 @@ def account(stored: dict, unit: int, t: int) -> tuple[dict[int, float], float]:
     for k in steps:
         found[k] = write[k] * kept
         kept *= keep[k]
-    return found, numbers(stored["initial"])[place] * kept
+    return found, float(numbers(stored["initial"])[place] * kept)
 
 
 @pytest.mark.parametrize("kind", [glasscell.LSTM, glasscell.GRU, nn.LSTM])

@@ -113,8 +113,9 @@ function drawFlowLines() {
     line.customdata = back.map((d) => `${d} back, <b>${label(TOKENS[FLOW.start + s - d])}</b>`);
     most = row.reduce((m, v) => Math.max(m, v), most);
   }
-  const least = Math.min(...figure.data[0].y.filter((v) => v > most * 1e-12), most / 10);
-  figure.layout.yaxis.range = [Math.log10(least) - 0.3, Math.log10(most || 1) + 0.3];
+  const least = Math.min(...figure.data[0].y.filter((v) => v > most * 1e-12), most / 100);
+  const bottom = Math.log10(least || 0.01) - 0.3, top = Math.log10(most || 1) + 0.3;
+  Object.assign(figure.layout.yaxis, { range: [bottom, top], dtick: Math.ceil((top - bottom) / 8) });
   return draw("flow-lines", figure, (point) => choose({ step: FLOW.start + followed() - point.x }));
 }
 
