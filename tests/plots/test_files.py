@@ -1,9 +1,11 @@
 """Figures as files: the bytes are what the ending says, and nothing is left half-written."""
 
+import asyncio
 import os
 import re
 import struct
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import plotly.graph_objects as go
@@ -78,12 +80,13 @@ def test_no_browser_is_left_running(figure, tmp_path):
 
 def test_a_picture_is_drawn_within_a_running_event_loop(figure, tmp_path):
     needs_a_browser()
-    import asyncio
 
     async def notebook():
         return plots.save(figure, tmp_path / "figure.svg")
 
-    assert asyncio.run(notebook()).exists()
+    # In a thread: where browser tests ran before, this one has a loop running already.
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(lambda: asyncio.run(notebook())).result().exists()
 
 
 def test_without_a_browser_it_says_what_to_install(figure, tmp_path, monkeypatch):

@@ -1,40 +1,43 @@
 """Questions asked of a trace, answered in plain numbers."""
 
-from glasscell.analysis.dynamics import Dynamics, dynamics
-from glasscell.analysis.find_units import FoundUnits, UnitScore, find_units
-from glasscell.analysis.fixed_points import FixedPoints, fixed_points
-from glasscell.analysis.gradient_flow import (
-    GradientFlow,
-    compare_gradient_flow,
-    gradient_flow,
-)
-from glasscell.analysis.gradient_ledger import GradientLedger, gradient_ledger
-from glasscell.analysis.kicks import KickSurvival, kick_survival
-from glasscell.analysis.ledger import Ledger, ledger
-from glasscell.analysis.lyapunov import LyapunovSpectrum, lyapunov_exponents
-from glasscell.analysis.match import LayerUnit, Matches, Span, match
-from glasscell.analysis.memory import (
-    UnitMemory,
-    half_lives,
-    keeping_gate,
-    memory_span,
-    units_by_memory,
-)
-from glasscell.analysis.predictions import Predictions, predictions
-from glasscell.analysis.principal_components import PrincipalComponents, principal_components
-from glasscell.analysis.probe import Probe
-from glasscell.analysis.rnnbow import Rnnbow, rnnbow
-from glasscell.analysis.saturation import Saturation, saturation, sigmoid_gates
-from glasscell.analysis.steps import (
+from glasscell.analysis.behaviour.predictions import Predictions, predictions
+from glasscell.analysis.behaviour.saturation import Saturation, saturation, sigmoid_gates
+from glasscell.analysis.behaviour.steps import (
     GateExtremes,
     Ranked,
     extreme_gates,
     most_moved_cells,
     movement,
 )
+from glasscell.analysis.behaviour.swings import swings
+from glasscell.analysis.gradients.gradient_flow import (
+    GradientFlow,
+    compare_gradient_flow,
+    gradient_flow,
+)
+from glasscell.analysis.gradients.gradient_ledger import GradientLedger, gradient_ledger
+from glasscell.analysis.gradients.rnnbow import Rnnbow, rnnbow
+from glasscell.analysis.memory.kicks import KickSurvival, kick_survival
+from glasscell.analysis.memory.ledger import Ledger, ledger
+from glasscell.analysis.memory.memory_span import (
+    UnitMemory,
+    half_lives,
+    keeping_gate,
+    memory_span,
+    units_by_memory,
+)
+from glasscell.analysis.memory.time_scales import TimeScales, time_scales
+from glasscell.analysis.state_space.dynamics import Dynamics, dynamics
+from glasscell.analysis.state_space.fixed_points import FixedPoints, fixed_points
+from glasscell.analysis.state_space.lyapunov import LyapunovSpectrum, lyapunov_exponents
+from glasscell.analysis.state_space.principal_components import (
+    PrincipalComponents,
+    principal_components,
+)
 from glasscell.analysis.surprise_flow import LayerFlow, SurpriseFlow, surprise_flow
-from glasscell.analysis.swings import swings
-from glasscell.analysis.time_scales import TimeScales, time_scales
+from glasscell.analysis.units.find_units import FoundUnits, UnitScore, find_units
+from glasscell.analysis.units.match import LayerUnit, Matches, Span, match
+from glasscell.analysis.units.probe import Probe
 
 __all__ = [
     "Dynamics",

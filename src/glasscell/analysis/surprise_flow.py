@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from glasscell.analysis.batched_backward import norm
+from glasscell.analysis.gradients.batched_backward import norm
 from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace, Trace
 

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from glasscell.analysis import FoundUnits, Probe
-from glasscell.analysis.rows import laid_out, rows_of
+from glasscell.analysis.units.rows import laid_out, rows_of
 from glasscell.errors import InputError
 from glasscell.plots.heatmap import READABLE_STEPS
 from glasscell.plots.palette import Theme, look

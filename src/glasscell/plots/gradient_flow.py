@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from glasscell.analysis import GradientFlow
-from glasscell.analysis.gradient_flow import FAINT
+from glasscell.analysis.gradients.gradient_flow import FAINT
 from glasscell.errors import InputError
 from glasscell.plots.palette import Theme, look
 from glasscell.plots.series import series_colour

@@ -16,10 +16,10 @@ from sklearn.preprocessing import StandardScaler
 
 import glasscell
 from glasscell.analysis import find_units
-from glasscell.analysis.chance import next_smooth
-from glasscell.analysis.probe import folds_of, probe
-from glasscell.analysis.rows import rows_of
-from glasscell.analysis.unit_scores import midranks
+from glasscell.analysis.units.chance import next_smooth
+from glasscell.analysis.units.probe import folds_of, probe
+from glasscell.analysis.units.rows import rows_of
+from glasscell.analysis.units.unit_scores import midranks
 from glasscell.errors import InputError
 
 

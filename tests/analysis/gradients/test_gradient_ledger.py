@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.analysis.unrolled import unroll
+from tests.analysis.gradients.unrolled import unroll
 from tests.tolerances import assert_close
 
 import glasscell

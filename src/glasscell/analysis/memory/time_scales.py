@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glasscell.analysis.kicks import KickSurvival
-from glasscell.analysis.memory import Mean, keeping_gate, memory_span
+from glasscell.analysis.memory.kicks import KickSurvival
+from glasscell.analysis.memory.memory_span import Mean, keeping_gate, memory_span
 from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace
 

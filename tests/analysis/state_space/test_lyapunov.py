@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from tests.analysis.driven import linear_rnn, recorded
+from tests.analysis.state_space.driven import linear_rnn, recorded
 from tests.cells.zoo import SUBJECTS, independent
 from tests.tolerances import assert_close
 
@@ -155,7 +155,7 @@ def test_torch_layers_ragged_batches_and_callers_orders_agree():
 
 def test_the_standard_error_is_the_scatter_of_independent_steps():
     """Of growths drawn at random, known to be independent, it must be sigma / sqrt(n)."""
-    from glasscell.analysis.lyapunov import _standard_error
+    from glasscell.analysis.state_space.lyapunov import _standard_error
 
     growth = 0.3 * noise(500, 30, 4)
     found = _standard_error(growth, growth.mean((0, 1)))

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glasscell.analysis.chance import Shifts, SwappedSequences, Tally
-from glasscell.analysis.probe import Probe, folds_of, probe
-from glasscell.analysis.rows import Rows, laid_out, rows_of
-from glasscell.analysis.unit_scores import Measure, label_profile, scored
+from glasscell.analysis.units.chance import Shifts, SwappedSequences, Tally
+from glasscell.analysis.units.probe import Probe, folds_of, probe
+from glasscell.analysis.units.rows import Rows, laid_out, rows_of
+from glasscell.analysis.units.unit_scores import Measure, label_profile, scored
 from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace
 

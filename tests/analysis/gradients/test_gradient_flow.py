@@ -3,14 +3,14 @@ from typing import Any
 
 import pytest
 import torch
-from tests.analysis.unrolled import Unrolled, unroll
+from tests.analysis.gradients.unrolled import Unrolled, unroll
 from tests.tolerances import assert_close
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 import glasscell
 from glasscell import analysis
-from glasscell.analysis import batched_backward
+from glasscell.analysis.gradients import batched_backward
 from glasscell.cells import Squash
 from glasscell.errors import InputError
 

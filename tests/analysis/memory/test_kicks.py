@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.analysis.driven import linear_rnn, recorded
+from tests.analysis.state_space.driven import linear_rnn, recorded
 from tests.cells.zoo import SUBJECTS
 from tests.tolerances import assert_close
 
@@ -122,7 +122,7 @@ def test_torch_layers_and_chunks_of_units_agree(monkeypatch):
     theirs.load_state_dict(ours.state_dict())
     x = noise(T, B, I)
     whole = kick_survival(ours, x, layer="l1_reverse", window=4)
-    monkeypatch.setattr("glasscell.analysis.kicks.MOST_NUMBERS", 1)
+    monkeypatch.setattr("glasscell.analysis.memory.kicks.MOST_NUMBERS", 1)
     parts = kick_survival(theirs, x, layer="l1_reverse", window=4)
     torch.testing.assert_close(parts.own, whole.own, rtol=0, atol=1e-9)
     torch.testing.assert_close(parts.whole, whole.whole, rtol=0, atol=1e-9)

@@ -9,7 +9,7 @@ goes from there to the last digit.
 import torch
 from torch import Tensor
 
-from glasscell.analysis.step_map import StepMap
+from glasscell.analysis.state_space.step_map import StepMap
 
 ROUNDING = 1e-14  # of a state of size 1: how still a state can be in float64
 LEVEL = 1e-6  # a fall of q, as a part of it, that is none

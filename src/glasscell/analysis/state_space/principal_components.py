@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glasscell.analysis.fixed_points import FixedPoints
+from glasscell.analysis.state_space.fixed_points import FixedPoints
 from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from glasscell.analysis.batched_backward import Run
+from glasscell.analysis.gradients.batched_backward import Run
 from glasscell.errors import InputError
 
 Loss = Tensor | Callable[[Tensor], Tensor] | None

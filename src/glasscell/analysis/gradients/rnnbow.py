@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from glasscell.analysis.batched_backward import Copies, norm, run_of
-from glasscell.analysis.losses import Loss, on_each_state
+from glasscell.analysis.gradients.batched_backward import Copies, norm, run_of
+from glasscell.analysis.gradients.losses import Loss, on_each_state
 
 
 @dataclass(frozen=True)

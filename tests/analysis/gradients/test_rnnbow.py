@@ -2,13 +2,13 @@ from typing import Any
 
 import pytest
 import torch
-from tests.analysis.unrolled import Unrolled, unroll
+from tests.analysis.gradients.unrolled import Unrolled, unroll
 from tests.tolerances import assert_close
 from torch import Tensor, nn
 
 import glasscell
 from glasscell import analysis
-from glasscell.analysis import batched_backward
+from glasscell.analysis.gradients import batched_backward
 from glasscell.errors import InputError
 
 T, B, I, H = 7, 3, 4, 5

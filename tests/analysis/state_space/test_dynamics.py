@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.optimize import brentq
 from sklearn.decomposition import PCA
-from tests.analysis.driven import linear_rnn, recorded
+from tests.analysis.state_space.driven import linear_rnn, recorded
 from tests.cells.zoo import SUBJECTS
 from tests.tolerances import assert_close
 

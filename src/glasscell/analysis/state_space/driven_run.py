@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.func import vmap
 from torch.nn.utils.rnn import PackedSequence
 
-from glasscell.analysis.layer_weights import equations_of
-from glasscell.analysis.step_map import StepMap, as_double
+from glasscell.analysis.state_space.layer_weights import equations_of
+from glasscell.analysis.state_space.step_map import StepMap, as_double
 from glasscell.cells import Weights
 from glasscell.engines import Packing
 from glasscell.errors import InputError

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
-from glasscell.analysis.layer_weights import equations_of
+from glasscell.analysis.state_space.layer_weights import equations_of
 from glasscell.cells import Cell, Step, Weights
 from glasscell.cells.gates import input_term, recurrent_term
 from glasscell.errors import InputError

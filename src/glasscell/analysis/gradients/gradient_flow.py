@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from glasscell.analysis.batched_backward import Copies, Run, norm, run_of
-from glasscell.analysis.carousel import all_the_way, carried, kept
-from glasscell.analysis.losses import Loss, on_last_state
+from glasscell.analysis.gradients.batched_backward import Copies, Run, norm, run_of
+from glasscell.analysis.gradients.carousel import all_the_way, carried, kept
+from glasscell.analysis.gradients.losses import Loss, on_last_state
 from glasscell.errors import InputError
 
 Verdict = Literal["vanishing", "carried", "exploding"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glasscell.analysis.saturation import sigmoid_gates
+from glasscell.analysis.behaviour.saturation import sigmoid_gates
 from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace
 

@@ -5,8 +5,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from glasscell.analysis.fixed_points import FixedPoints, fixed_points
-from glasscell.analysis.principal_components import PrincipalComponents, principal_components
+from glasscell.analysis.state_space.fixed_points import FixedPoints, fixed_points
+from glasscell.analysis.state_space.principal_components import (
+    PrincipalComponents,
+    principal_components,
+)
 from glasscell.cells import Weights
 from glasscell.tracing import LayerTrace
 

@@ -1,13 +1,13 @@
 import pytest
 import torch
-from tests.analysis.driven import recorded
+from tests.analysis.state_space.driven import recorded
 from tests.cells.zoo import SUBJECTS, independent
 from tests.tolerances import assert_close
 
 import glasscell
-from glasscell.analysis.driven_run import DrivenRun
-from glasscell.analysis.layer_weights import equations_of
-from glasscell.analysis.step_map import StepMap
+from glasscell.analysis.state_space.driven_run import DrivenRun
+from glasscell.analysis.state_space.layer_weights import equations_of
+from glasscell.analysis.state_space.step_map import StepMap
 from glasscell.errors import InputError
 
 T, B, I, H = 6, 3, 4, 5

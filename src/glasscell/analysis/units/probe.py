@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glasscell.analysis.rows import CHUNK, Rows
-from glasscell.analysis.unit_scores import auc
+from glasscell.analysis.units.rows import CHUNK, Rows
+from glasscell.analysis.units.unit_scores import auc
 from glasscell.errors import InputError
 
 PENALTIES = tuple(10.0**k for k in range(-5, 3))

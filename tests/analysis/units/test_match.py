@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import glasscell
 from glasscell.analysis import match
-from glasscell.analysis.spans import count, pack, unpack
+from glasscell.analysis.units.spans import count, pack, unpack
 from glasscell.errors import InputError
 
 QUANTITY = "forget_gate"  # above 0, as is a threshold taken from it

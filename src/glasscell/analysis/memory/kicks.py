@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from glasscell.analysis.driven_run import DrivenRun
+from glasscell.analysis.state_space.driven_run import DrivenRun
 from glasscell.cells import Weights
 from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace

@@ -11,9 +11,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from glasscell.analysis.driven_run import DrivenRun
-from glasscell.analysis.slow_points import descend, polish, residual, unique
-from glasscell.analysis.step_map import StepMap
+from glasscell.analysis.state_space.driven_run import DrivenRun
+from glasscell.analysis.state_space.slow_points import descend, polish, residual, unique
+from glasscell.analysis.state_space.step_map import StepMap
 from glasscell.cells import Weights
 from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace

@@ -12,8 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glasscell.analysis.rows import CHUNK, Rows, rows_of
-from glasscell.analysis.spans import WORD, Spans, best, count, maximal_spans, no_spans, pack, unpack
+from glasscell.analysis.units.rows import CHUNK, Rows, rows_of
+from glasscell.analysis.units.spans import (
+    WORD,
+    Spans,
+    best,
+    count,
+    maximal_spans,
+    no_spans,
+    pack,
+    unpack,
+)
 from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace, Trace
 

@@ -1,0 +1,1 @@
+"""What gates, cells and predictions do, step by step."""

@@ -1,0 +1,1 @@
+"""What comes back to each step: flow, items, the ledger of a gradient."""

@@ -1,0 +1,1 @@
+"""What is kept, by which unit, and for how long."""

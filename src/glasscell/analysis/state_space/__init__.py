@@ -1,0 +1,1 @@
+"""A layer as a map of its state: fixed points, exponents, the directions it moves in."""

@@ -1,0 +1,1 @@
+"""Which units hold a feature, and where else they are on together."""
