@@ -36,7 +36,17 @@ def test_generate_under_edits(cli, trained, tmp_path):
     assert found == "The " + 30 * likeliest + "\n"
 
 
-@pytest.mark.parametrize("command", ["evaluate", "generate"])
+def test_inspect_under_edits(cli, trained, tmp_path):
+    path = written(tmp_path / "edits.json", glasscell.Edit("rnn.l0", "forget_gate", set=0.5))
+    report = tmp_path / "page.html"
+    options = ("--text", "The end.", "--edits", path, "--report", report, "--json")
+    steps = json.loads(cli("inspect", trained, *options).out)
+    gates = [unit["value"] for step in steps["steps"] for unit in step["open"]["forget_gate"]]
+    assert set(gates) == {0.5}
+    assert "in runs without edits only" in report.read_text("utf-8")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "generate", "inspect"])
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [

@@ -17,6 +17,7 @@ from glasscell.analysis.gradients.gradient_flow import (
 )
 from glasscell.analysis.gradients.gradient_ledger import GradientLedger, gradient_ledger
 from glasscell.analysis.gradients.rnnbow import Rnnbow, rnnbow
+from glasscell.analysis.gradients.surprise_flow import LayerFlow, SurpriseFlow, surprise_flow
 from glasscell.analysis.memory.kicks import KickSurvival, kick_survival
 from glasscell.analysis.memory.ledger import Ledger, ledger
 from glasscell.analysis.memory.memory_span import (
@@ -34,7 +35,6 @@ from glasscell.analysis.state_space.principal_components import (
     PrincipalComponents,
     principal_components,
 )
-from glasscell.analysis.surprise_flow import LayerFlow, SurpriseFlow, surprise_flow
 from glasscell.analysis.units.find_units import FoundUnits, UnitScore, find_units
 from glasscell.analysis.units.match import LayerUnit, Matches, Span, match
 from glasscell.analysis.units.probe import Probe

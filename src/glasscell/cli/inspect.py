@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glasscell.cli.edits import Edits, edited
 from glasscell.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def inspect(
         int, typer.Option("--rows", "-n", min=0, help="Rows of the table; 0 for all.")
     ] = 40,
     limit: Annotated[int, typer.Option(min=1, help="Tokens read, at most.")] = 5000,
+    edits: Edits = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, every step of it.")] = False,
 ) -> None:
     """Look inside a trained model while it reads a text.
@@ -66,7 +68,8 @@ def inspect(
     if report is not None:
         refuse_unwritable(report)  # before anything long is read or printed
     model = load(run)
-    reading = read(model, _text_of(model, text, file), limit=limit)
+    with edited(model.model, edits):
+        reading = read(model, _text_of(model, text, file), limit=limit)
     name = _layer_name(reading.trace, layer)
     if as_json:
         import json

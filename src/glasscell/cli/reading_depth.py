@@ -58,6 +58,8 @@ def flow_of(reading: Reading, predicted: Predictions) -> SurpriseFlow | str:
     T = len(reading.ids)
     if T < 2:
         return "A single token has no past for its surprise to reach back to."
+    if any(layer.edits for _, layer in reading.trace.items()):
+        return "Gradients are followed back in runs without edits only."
     start, end = window_around(predicted.surprise.tolist())
     network = reading.model.model
     weights = sum(_weights(layer) for _, layer in reading.trace.items())

@@ -126,7 +126,7 @@ def test_the_two_ways_are_the_forget_gate_and_the_rest(ids):
 def test_parts_batch_first_and_torchs_own_layers_change_nothing(ids, monkeypatch):
     model = reader()
     whole = analysis.surprise_flow(model, ids).layers["rnn.l1"]
-    module = sys.modules["glasscell.analysis.surprise_flow"]  # the function has its name
+    module = sys.modules["glasscell.analysis.gradients.surprise_flow"]  # the function has its name
     monkeypatch.setattr(module, "AT_ONCE", 2 * H * 4 * W * 2)
     part = analysis.surprise_flow(model, ids).layers["rnn.l1"]
     torch.testing.assert_close(part.hidden, whole.hidden)
