@@ -70,6 +70,10 @@ def test_formats_follow_the_files_name(cli, tmp_path):
         assert (tmp_path / name).read_text("utf-8").startswith(start)
     cli("explain", "--example", "forget-layer", "--out", "b.txt", "--format", "html")
     assert (tmp_path / "b.txt").read_text("utf-8") == (tmp_path / "a.html").read_text("utf-8")
+    cli("explain", "--example", "forget-layer", "--out", "c.tex", "--format", "markdown")
+    cli("explain", "--example", "forget-layer", "--out", "d")
+    assert (tmp_path / "c.tex").read_text("utf-8") == (tmp_path / "a.md").read_text("utf-8")
+    assert (tmp_path / "d").read_text("utf-8") == (tmp_path / "a.txt").read_text("utf-8")
 
 
 def test_the_example_is_the_librarys(cli, monkeypatch):
@@ -93,15 +97,19 @@ def test_narrow_terminals_get_narrow_sentences(cli, monkeypatch):
         (["RUN"], 'say what the model reads, with --text "..."'),
         (["RUN", "-t", ""], "the text is empty"),
         (["RUN", "-t", "a日b"], "the model has never seen: '日' (U+65E5)"),
-        (["RUN", "-t", "is", "--step", "2"], "step: expected 0 to 1, the steps of sequence 0"),
+        (["RUN", "-t", "is", "--step", "2"], "step: expected -2 to 1, got 2"),
         (["RUN", "-t", "is", "--step", "x"], "step: expected numbers such as 3 or 3,5, got 'x'"),
-        (["RUN", "-t", "is", "--units", "99"], "units: expected 0 to 15, got 99"),
+        (["RUN", "-t", "is", "--units", "99"], "units: expected -16 to 15, got 99"),
         (["RUN", "-t", "is", "--layer", "7"], "layer: expected one of rnn.l0, got '7'"),
         (["RUN", "-t", "is", "--out", "no/a.html"], "there is no folder no"),
         (["nowhere", "-t", "is"], "nowhere"),
         (["--example", "nothing"], f"example: expected one of {', '.join(EXAMPLES)}, got"),
         (["--example", "forget-layer", "--step", "1"], "--example needs no --step"),
         (["--example", "forget-layer", "--format", "pdf"], "--format"),
+        (
+            ["--example", "forget-layer", "--out", "a.pdf"],
+            "a.pdf has an ending that names no format; known are .txt, .md, .html, .htm, or say",
+        ),
     ],
 )
 def test_mistakes_get_one_sentence(cli, trained, tmp_path, arguments, part):

@@ -22,6 +22,12 @@ from glasscell.explaining.numerals import matrix, number_latex, shown
         (1.0, "1", "1"),
         (41.99999999, "42.000", "42.000"),
         (1.2e-5, "1.2·10⁻⁵", "1.2 \\cdot 10^{-5}"),
+        (9999.7, "9999.7", "9999.7"),
+        (-99999.4, "−1.000·10⁵", "-1.000 \\cdot 10^{5}"),
+        (999999.6, "1.000·10⁶", "1.000 \\cdot 10^{6}"),
+        (1.00001e-5, "1.000·10⁻⁵", "1.000 \\cdot 10^{-5}"),
+        (1e-5, "1·10⁻⁵", "1 \\cdot 10^{-5}"),
+        (1e8, "1·10⁸", "1 \\cdot 10^{8}"),
         (1234567.0, "1.235·10⁶", "1.235 \\cdot 10^{6}"),
         (math.inf, "∞", "\\infty"),
         (-math.inf, "−∞", "-\\infty"),
@@ -33,12 +39,15 @@ def test_numbers(value, text, latex):
     assert number_latex(value) == latex
 
 
-@given(st.floats(-1e12, 1e12))
+@given(
+    st.floats(-1e12, 1e12)
+    | st.builds(lambda n, e: n * 10.0**e, st.floats(0.9, 1), st.integers(-9, 9))
+)
 def test_what_is_written_is_the_number(value):
     back = number(value).replace("−", "-").translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-"))
     assert float(back.replace("·10", "e")) == pytest.approx(value, rel=5.1e-4, abs=1e-300)
-    if number(value).lstrip("−").isdigit():
-        assert value == int(value)
+    if number(value).lstrip("−").partition("·")[0].isdigit():
+        assert value == float(back.replace("·10", "e"))
 
 
 @pytest.mark.parametrize(

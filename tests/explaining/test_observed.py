@@ -109,7 +109,7 @@ def test_packed_sequences_and_steps_from_the_end():
     told = glasscell.explain(module, packed, b=1)
     assert told.title.startswith("Step 1 of")
     same(vectors(told)["x_t"], x[1, 1])
-    with pytest.raises(InputError, match="step: expected 0 to 1, the steps of sequence 1, got 2"):
+    with pytest.raises(InputError, match="step: expected -2 to 1, the steps of sequence 1, got 2"):
         glasscell.explain(module, packed, step=2, b=1)
 
 
@@ -207,8 +207,8 @@ def test_explaining_changes_nothing_but_random_numbers():
     ("arguments", "options", "part"),
     [
         (("gru", torch.zeros(T, B, I)), {"layer": "l3"}, "layer: expected one of l0, got 'l3'"),
-        (("gru", torch.zeros(T, B, I)), {"step": 6}, "step: expected 0 to 5"),
-        (("gru", torch.zeros(T, B, I)), {"step": []}, "step: expected some of 0 to 5, the steps"),
+        (("gru", torch.zeros(T, B, I)), {"step": 6}, "step: expected -6 to 5"),
+        (("gru", torch.zeros(T, B, I)), {"step": []}, "step: expected some of -6 to 5, the steps"),
         (("gru", torch.zeros(T, B, I)), {"step": 0.5}, "step: expected"),
         (("gru", torch.zeros(T, B, I)), {"b": 3}, "b: expected a sequence of the batch"),
         (("gru", torch.zeros(T, B, I), None, torch.zeros(H)), {}, "c: a GRU has no cell state"),

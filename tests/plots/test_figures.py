@@ -90,6 +90,16 @@ def test_strips_show_every_quantity_of_one_unit(read, kind):
         np.testing.assert_allclose(np.asarray(shown)[0], values)
 
 
+def test_strips_of_few_steps_have_their_tokens_on_the_axis(read):
+    layer = read(LETTERS, [0, 1, 2, 3]).trace["l0"]
+    figure = drawn(plots.unit_strips(layer, 2, tokens=["a", "<b>", "c", "\n"]))
+    assert list(figure.layout.xaxis.tickvals) == [0, 1, 2, 3]
+    assert list(figure.layout.xaxis.ticktext) == ["a", "&lt;b&gt;", "c", "⏎"]
+    assert drawn(plots.unit_strips(layer, 2)).layout.xaxis.ticktext is None
+    long = read(LETTERS, [0, 1, 2, 3] * 30).trace["l0"]
+    assert drawn(plots.unit_strips(long, 2, tokens=["a"] * 120)).layout.xaxis.ticktext is None
+
+
 def test_saturation_has_a_panel_a_gate_and_a_point_a_unit(read):
     found = saturation(read(LETTERS, [0, 1, 2, 3], hidden=5).trace["l0"], low=0.45, high=0.55)
     figure = drawn(plots.saturation_scatter(found, unit=3))

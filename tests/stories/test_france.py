@@ -19,6 +19,7 @@ from glasscell.stories.france.switching import (
 )
 from glasscell.stories.france.walking import walk
 from glasscell.tasks.france import COUNTRIES, EXAMPLE, ID, features
+from glasscell.tasks.france.language import WOMEN
 
 
 def loop(model, words, units, first, cell):
@@ -186,10 +187,11 @@ def test_trails_differ_in_one_word_only(story, monkeypatch):
     assert len(found) == 4
     for trail, one, two in zip(found, asked[::2], asked[1::2], strict=True):
         for a, b in zip(one, two, strict=True):
-            before = a[: a.index(trail.joint)]
-            differ = [t for t, word in enumerate(before) if word != b[t]]
-            # the country with its food; or the name with her or his
-            assert differ == ([1, 6] if trail.changed == "country" else [3, 5])
+            differ = [t for t, (here, there) in enumerate(zip(a, b, strict=True)) if here != there]
+            assert differ == ([1] if trail.changed == "country" else [3])
+            if trail.changed == "first person":
+                assert (a[3] in WOMEN) != (b[3] in WOMEN)
+                assert b[3] not in b[4:]  # or the language would not allow the sentence
         assert len(trail.distances) == 5
         assert trail.sentences == len(one)
     by = {(t.joint, t.changed): t.left for t in found}

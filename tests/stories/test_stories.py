@@ -43,6 +43,8 @@ def test_the_turnstile_set_by_hand_is_exact_and_the_others_are_as_measured(netwo
     assert hand.right == (1.0,) * 4
     assert hand.with_coins == (1.0,) * 3
     assert hand.drift == 0
+    assert hand.overflowed == (0.0,) * 3
+    assert hand.kind == 1
     assert [unit for unit, _ in hand.coins] == [0, 1]
     assert [r for _, r in hand.coins] == pytest.approx([1, 1])
     assert torch.allclose(hand.reading, torch.arange(7.0, dtype=torch.float64), atol=1e-3)

@@ -36,7 +36,8 @@ from glasscell.analysis.state_space.principal_components import (
     principal_components,
 )
 from glasscell.analysis.units.find_units import FoundUnits, UnitScore, find_units
-from glasscell.analysis.units.match import LayerUnit, Matches, Span, match
+from glasscell.analysis.units.match import match
+from glasscell.analysis.units.matches import LayerUnit, Matches, Span
 from glasscell.analysis.units.probe import Probe
 
 __all__ = [

@@ -27,6 +27,15 @@ class Format(StrEnum):
     html = "html"
 
 
+ENDINGS = {
+    ".txt": Format.text,
+    ".md": Format.markdown,
+    ".html": Format.html,
+    ".htm": Format.html,
+    "": Format.text,
+}
+
+
 def explain(
     run: Annotated[
         Path | None, typer.Argument(metavar="RUN", help="A model folder.", show_default=False)
@@ -83,9 +92,9 @@ def explain(
     """
     from glasscell.files import refuse_unwritable, write_file
 
+    form = form or _form_of(out)
     if out is not None:
         refuse_unwritable(out)  # before anything long is read
-    form = form or _form_of(out)
     if example is not None:
         given = {"RUN": run, "--text": text, "--step": step, "--layer": layer, "--units": units}
         if beside := [name for name, value in given.items() if value is not None]:
@@ -105,10 +114,15 @@ def explain(
 
 
 def _form_of(out: Path | None) -> Format:
-    """What a file's name says of its format."""
+    """What a file's name says of its format: text, if it says nothing."""
     ending = "" if out is None else out.suffix.lower()
-    by_ending = {".html": Format.html, ".htm": Format.html, ".md": Format.markdown}
-    return by_ending.get(ending, Format.text)
+    if ending not in ENDINGS:
+        known = ", ".join(each for each in ENDINGS if each)
+        raise UserError(
+            f"out: {out} has an ending that names no format; known are {known}, or say which "
+            "with --format"
+        )
+    return ENDINGS[ending]
 
 
 def _width() -> int:

@@ -26,9 +26,12 @@ class Call(NamedTuple):
     gradients: "GradientRecord | None" = None  # where a backward is to leave those of every step
 
     def tensors(self) -> tuple[Tensor | None, ...]:
-        """Everything a gradient may be asked for: the weights' tables of edits come last."""
+        """Everything a gradient may be asked for; the tables of edits come last."""
+        inputs = self.x, self.h_0, self.c_0, *self.weights
+        if not self.edits:
+            return inputs
         tables = [table for edit in self.edits for table in (edit.scale, edit.shift)]
-        return self.x, self.h_0, self.c_0, *self.weights, *tables
+        return *inputs, *tables
 
     def with_tensors(self, tensors: Sequence[Any]) -> "Call":
         """The same call on other tensors, given in the order of `tensors`."""

@@ -11,7 +11,7 @@ def chosen(name: str, given: Any, n: int, whose: str = "") -> list[int]:
 
     Args:
         name: the argument's name.
-        whose: what is counted, for the message: ", the steps of sequence 0".
+        whose: what is counted, for the message: ", the steps of sequence 2".
 
     Raises:
         InputError: none, or one that is not there.
@@ -23,7 +23,7 @@ def chosen(name: str, given: Any, n: int, whose: str = "") -> list[int]:
     except TypeError:
         numbers = [given]
     if not numbers:
-        raise InputError(f"{name}: expected some of 0 to {n - 1}{whose}, got none")
+        raise InputError(f"{name}: expected some of {-n} to {n - 1}{whose}, got none")
     found = []
     for number in numbers:
         try:
@@ -31,6 +31,6 @@ def chosen(name: str, given: Any, n: int, whose: str = "") -> list[int]:
         except TypeError:
             k = n
         if isinstance(number, bool) or not -n <= k < n:
-            raise InputError(f"{name}: expected 0 to {n - 1}{whose}, got {number!r}")
+            raise InputError(f"{name}: expected {-n} to {n - 1}{whose}, got {number!r}")
         found.append(k % n)
     return found

@@ -14,7 +14,8 @@ _HIGH = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 def number(value: float, digits: int = 4) -> str:
     """A number as text: "0.9707", "−92", "1.2·10⁻⁵".
 
-    What has been rounded never looks whole: a gate of 0.9999999 is "1.000" and not "1".
+    What has been rounded never looks whole: a gate of 0.9999999 is "1.000" and not "1", and
+    99999.7 is "1.000·10⁵".
 
     Args:
         digits: significant ones.
@@ -41,13 +42,14 @@ def _parts(value: float, digits: int) -> tuple[str, str]:
     if value == int(value) and abs(value) < 1e6:
         return str(int(value)), ""
     text = f"{value:.{digits}g}"
-    if "e" in text:
-        mantissa, power = text.split("e")
-        return mantissa, str(int(power))
-    if "." not in text and len(text.lstrip("-")) <= digits:
+    if "." not in text and float(text) != value:
         longer = f"{value:.{digits + 2}g}"
-        return (longer if "." in longer and "e" not in longer else f"{value:.{digits - 1}f}"), ""
-    return text, ""
+        if abs(value) < 10**digits and "." in longer and "e" not in longer:
+            text = longer
+        else:
+            text = f"{value:.{digits - 1}{'e' if 'e' in text else 'f'}}"
+    mantissa, _, power = text.partition("e")
+    return mantissa, str(int(power)) if power else ""
 
 
 def percent(share: float) -> str:

@@ -71,18 +71,19 @@ def observed(
         calls = chosen("step", step, len(records), ", the steps that the cell took")
         return [_moment(records[t], name, t, 0, b) for t in calls]
     record = records[0]
-    T = len(LayerTrace.of(name, record).sequence("hidden", b))
-    return [
-        _moment(record, name, t, t, b)
-        for t in chosen("step", step, T, f", the steps of sequence {b}")
-    ]
+    steps = _steps(LayerTrace.of(name, record), step, b)
+    return [_moment(record, name, t, t, b) for t in steps]
 
 
 def recorded(layer: LayerTrace, step: Steps, b: int) -> list[Moment]:
     """Steps of a recorded layer, of which neither weights nor input are known."""
     layer = layer.detach()
-    T = len(layer.sequence("hidden", b))
-    return [_recorded(layer, t, b) for t in chosen("step", step, T, f", the steps of sequence {b}")]
+    return [_recorded(layer, t, b) for t in _steps(layer, step, b)]
+
+
+def _steps(layer: LayerTrace, step: Steps, b: int) -> list[int]:
+    whose = f", the steps of sequence {b}" if layer.layout.packing.B > 1 else ""
+    return chosen("step", step, len(layer.sequence("hidden", b)), whose)
 
 
 def _named(names: list[str], wanted: str | None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glasscell.errors import InputError
-from glasscell.plots.heatmap import is_gate
+from glasscell.plots.heatmap import READABLE_STEPS, is_gate
 from glasscell.plots.palette import Theme, gate_scale, look, signed_scale
 from glasscell.plots.theme import framed, theme_of
 from glasscell.plots.token_text import labels
@@ -43,7 +43,7 @@ def unit_strips(
     Args:
         layer: a recorded layer.
         unit: which unit, from 0.
-        tokens: (T,) what was read at each step.
+        tokens: (T,) what was read at each step, shown on hovering and, if few, on the axis.
         b: which sequence of the batch.
         dark: for dark pages.
 
@@ -76,6 +76,8 @@ def unit_strips(
         elif not kinds[strip.name]:
             limit = float(np.nanmax(np.abs(values), initial=1e-6))
             strip.update(zmin=-limit, zmax=limit)
+    if tokens is not None and T <= READABLE_STEPS:
+        figure.update_xaxes(tickvals=np.arange(T), ticktext=labels(tokens, T), tickangle=0)
     return figure
 
 

@@ -36,7 +36,8 @@ class GeneratedTask(Protocol):
     Attributes:
         name: of the task.
         goal: whether a better score is "higher" or "lower".
-        chance: the best score of a model that does not look at its input.
+        chance: the best score that always giving the same answer can have on average, whatever is
+            read, and at whichever step.
         optimum: the best score that there can be.
     """
 

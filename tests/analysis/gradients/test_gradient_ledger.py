@@ -99,7 +99,7 @@ def test_what_has_no_account():
     layer = traced(glasscell.LSTM, LENGTHS)[2]["l0"]
     d = torch.zeros(LENGTHS[0], H)
     for step in (5, -6):
-        with pytest.raises(InputError, match=rf"step: expected 0 to 4, .* sequence 0, got {step}"):
+        with pytest.raises(InputError, match=rf"step: expected -5 to 4, .* sequence 0, got {step}"):
             gradient_ledger(layer, step, gradient=d)
     with pytest.raises(InputError, match=r"gradient: expected \(5, 5\), .* got \(8, 5\)"):
         gradient_ledger(layer, gradient=torch.zeros(T, H))

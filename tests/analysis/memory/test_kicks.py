@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -162,8 +163,13 @@ def test_time_scales_are_sorted_and_an_rnn_needs_kicks():
     spans = memory_span(trace["l0"], "geometric")
     torch.testing.assert_close(only_gates.gates, spans.sort(descending=True)[0])
     assert only_gates.measured is None
-    with pytest.raises(InputError, match="kicks: expected units 0 to 1, got 4"):
+    with pytest.raises(InputError, match="l0, which has 2 units, got those of a layer of 5"):
         time_scales(trace["l0"], kicks)
+    with pytest.raises(InputError, match="l0, which has 2 units, got those of a layer of 1"):
+        time_scales(trace["l0"], kick_survival(glasscell.GRU(I, 1), x))
+    unknown = replace(kicks, hidden_size=None)
+    with pytest.raises(InputError, match="kicks: expected units 0 to 1, got 4"):
+        time_scales(trace["l0"], unknown)
 
 
 def test_units_that_outlast_the_window_are_sorted_by_what_is_left():
@@ -193,3 +199,31 @@ def test_what_cannot_be_kicked_is_refused():
         kick_survival(lstm, x, size=torch.ones(3))
     with pytest.raises(InputError, match="times: expected at least 1"):
         kick_survival(lstm, x, times=0)
+    with pytest.raises(InputError, match=r"times: expected a whole number, at least 1, got 2\.5"):
+        kick_survival(lstm, x, times=2.5)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="units: expected some of 0 to 4, got '01'"):
+        kick_survival(lstm, x, units="01")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="run: expected a sequence of at least 2 steps, got 1"):
+        kick_survival(lstm, x[:1])
+
+
+def test_if_nothing_is_asked_for_the_work_is_bounded(monkeypatch):
+    lstm, x = glasscell.LSTM(I, H), torch.randn(120, B, I)
+    one = (H + 1) * 4 * H * H  # multiplications for a step of all copies, at one time
+
+    def extent(work, **asked):
+        monkeypatch.setattr("glasscell.analysis.memory.kicks.WORK", one * work)
+        found = kick_survival(lstm, x, **asked)
+        return found.window, found.times
+
+    assert extent(10**6) == (60, 16)  # half of the sequence
+    assert extent(200) == (50, 4)
+    assert extent(130) == (32, 4)
+    assert extent(70) == (32, 2)
+    assert extent(1) == (32, 1)
+    assert extent(1, window=40, times=3) == (40, 3)  # what is asked for is done
+    assert extent(400, window=100) == (100, 4)
+    assert extent(400, times=8) == (50, 8)
+    assert extent(400, units=[2]) == (60, 16)  # fewer units leave more work for each
+    monkeypatch.undo()
+    assert kick_survival(lstm, torch.randn(2500, 1, I), units=[0], times=1).window == 1000

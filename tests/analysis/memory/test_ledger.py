@@ -84,7 +84,7 @@ def test_what_has_no_account():
         ledger(traced(glasscell.RNN)["l0"])
     layer = traced(glasscell.LSTM, LENGTHS)["l0"]
     for step in (4, -5):
-        with pytest.raises(InputError, match=rf"step: expected 0 to 3, .* sequence 1, got {step}"):
+        with pytest.raises(InputError, match=rf"step: expected -4 to 3, .* sequence 1, got {step}"):
             ledger(layer, step, b=1)
     with pytest.raises(InputError, match="b: expected a sequence of the batch"):
         ledger(layer, b=3)

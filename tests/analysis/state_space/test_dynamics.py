@@ -1,4 +1,4 @@
-"""Fixed points, their stability, and paths in principal components."""
+"""Fixed points and their stability."""
 
 import math
 from typing import Any
@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import brentq
-from sklearn.decomposition import PCA
 from tests.analysis.state_space.driven import linear_rnn, recorded
 from tests.cells.zoo import SUBJECTS
-from tests.tolerances import assert_close
 
 import glasscell
-from glasscell.analysis import fixed_points, principal_components
+from glasscell.analysis import (
+    dynamics,
+    fixed_points,
+    kick_survival,
+    lyapunov_exponents,
+)
 from glasscell.errors import InputError
 
 I, H = 3, 4
@@ -178,6 +181,48 @@ def test_points_beyond_the_reach_of_a_gru_are_none():
     assert float(found.states.abs().max()) <= 1 + 1e-6
 
 
+def test_a_gru_that_keeps_its_state_does_not_stop_the_search():
+    """Where z is 1 to the last digit, J - I is singular, and the starts there get nowhere."""
+    kept = 0
+    for seed in range(12):
+        torch.manual_seed(seed)
+        gru = glasscell.GRU(2, 4)
+        with torch.no_grad():
+            for weight in gru.parameters():
+                weight.mul_(5)
+            bias = gru.weights().b_x
+            assert bias is not None
+            bias[4:8] += 2
+        x = torch.randn(2)
+        found = fixed_points(gru, x, n=64)
+        assert found.states.isfinite().all()
+        h = found.hidden.float()[None]
+        with torch.no_grad():
+            moved = gru(x.expand(1, len(found), 2), h)[1] - h
+        assert float(moved.norm(dim=-1).max()) < 1e-2 + 1e-5
+        kept += bool(found.fixed.any())
+    assert kept == 12
+
+
+def test_a_solve_that_fails_is_a_step_not_taken(monkeypatch):
+    """One start in three meets a singular matrix each time: the others go their way."""
+    U, b = 0.3 * noise(H, H), noise(H)
+    rnn = linear_rnn(U, None, b)
+    expected = fixed_points(rnn, n=9, steps=1)
+    solve_ex = torch.linalg.solve_ex
+
+    def failing(A, B, **options):
+        result, info = solve_ex(A, B, **options)
+        info[::3] = 1
+        result[::3] = math.inf
+        return result, info
+
+    monkeypatch.setattr(torch.linalg, "solve_ex", failing)
+    found = fixed_points(rnn, n=9, steps=1)
+    assert found.fixed[0]
+    torch.testing.assert_close(found.states[0], expected.states[0], rtol=0, atol=1e-12)
+
+
 def test_starts_drawn_from_a_trace_are_its_states():
     gru = glasscell.GRU(I, H)
     with torch.no_grad(), glasscell.trace(torch.nn.Sequential(gru)) as trace:
@@ -193,70 +238,22 @@ def test_what_cannot_be_searched_is_refused():
         fixed_points(lstm, torch.zeros(2, I))
     with pytest.raises(InputError, match=r"starts: expected \(n, 8\), got \(5, 4\)"):
         fixed_points(lstm, starts=torch.zeros(5, H))
-    for name in ("n", "slow", "tolerance"):
+    with pytest.raises(InputError, match="n: expected at least 1, got 0"):
+        fixed_points(lstm, n=0)
+    for name in ("n", "steps"):
+        with pytest.raises(InputError, match=f"{name}: expected a whole number, .* got 2.5"):
+            fixed_points(lstm, **{name: 2.5})  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="x: expected finite numbers"):
+        fixed_points(lstm, torch.full((I,), math.nan))
+    with pytest.raises(InputError, match="starts: expected finite numbers"):
+        fixed_points(lstm, starts=torch.full((2, 2 * H), math.inf))
+    for name in ("slow", "tolerance"):
         with pytest.raises(InputError, match=f"{name}: expected more than 0, got 0"):
             fixed_points(lstm, **{name: 0})  # type: ignore[arg-type]
     with pytest.raises(InputError, match="merge: expected at least 0, got -1"):
         fixed_points(lstm, merge=-1)
     with pytest.raises(InputError, match="quantity: expected one of state, hidden, got 'cell'"):
         _ = fixed_points(glasscell.GRU(I, H), n=2)["cell"]
-
-
-@pytest.mark.parametrize("quantity", ["state", "cell", "hidden", "forget_gate"])
-@pytest.mark.parametrize("T", [2, 40])
-def test_components_are_those_of_scikit_learn(quantity, T):
-    lstm = glasscell.LSTM(I, H, dtype=torch.float64)
-    lengths = [T, max(1, T // 2), T]
-    with torch.no_grad(), glasscell.trace(lstm) as trace:
-        lstm(noise(T, 3, I), lengths=lengths)
-    layer = trace["l0"]
-    names = ("hidden", "cell") if quantity == "state" else (quantity,)
-    paths = [torch.cat([layer.sequence(n, b) for n in names], -1) for b in range(3)]
-    k = 2
-    found = principal_components(layer, k, quantity=quantity)
-    theirs = PCA(k).fit(torch.cat(paths).numpy())
-    torch.testing.assert_close(found.variance, torch.from_numpy(theirs.explained_variance_))
-    torch.testing.assert_close(found.share, torch.from_numpy(theirs.explained_variance_ratio_))
-    torch.testing.assert_close(found.mean, torch.from_numpy(theirs.mean_))
-    signs = (found.directions * torch.from_numpy(theirs.components_)).sum(-1)
-    torch.testing.assert_close(signs.abs(), torch.ones(k).double())
-    largest = found.directions.abs().argmax(-1, keepdim=True)
-    assert bool((found.directions.gather(1, largest) > 0).all())
-    for b, path in enumerate(paths):
-        expected = torch.from_numpy(theirs.transform(path.numpy())) * signs.sign()
-        torch.testing.assert_close(found.sequence(layer, b), expected)
-        torch.testing.assert_close(found.project(path), expected)
-
-
-def test_all_components_give_the_states_back_and_fixed_points_lie_among_them():
-    gru = glasscell.GRU(I, H, dtype=torch.float64)
-    with torch.no_grad(), glasscell.trace(gru) as trace:
-        gru(noise(3, 1, I))
-    layer = trace["l0"]  # fewer steps than units
-    found = principal_components(layer, H)
-    assert_close(found.directions @ found.directions.T, torch.eye(H).double())
-    back = found.sequence(layer) @ found.directions + found.mean
-    assert_close(back, layer.sequence("hidden"))
-    assert float(found.share.sum()) == pytest.approx(1)
-    points = fixed_points(gru, starts=layer)
-    assert_close(found.project(points) @ found.directions + found.mean, points.states)
-
-
-def test_components_that_are_not_there_are_refused():
-    gru = glasscell.GRU(I, H)
-    with torch.no_grad(), glasscell.trace(gru) as trace:
-        gru(torch.randn(5, 1, I))
-    for k in (0, 5):
-        with pytest.raises(InputError, match=f"k: expected 1 to 4, got {k}"):
-            principal_components(trace["l0"], k)
-    with pytest.raises(InputError, match="quantity: expected one of"):
-        principal_components(trace["l0"], quantity="cell")
-    with pytest.raises(InputError, match=r"points: expected \(..., 4\), got \(2, 3\)"):
-        principal_components(trace["l0"]).project(torch.zeros(2, 3))
-    with torch.no_grad(), glasscell.trace(gru) as trace:
-        gru(torch.randn(1, 1, I))
-    with pytest.raises(InputError, match="expected at least 2 steps"):
-        principal_components(trace["l0"])
 
 
 @pytest.mark.parametrize("library", [glasscell, torch.nn])
@@ -267,3 +264,18 @@ def test_a_layer_that_is_edited_is_refused(library):
         pytest.raises(InputError, match="l0: an edit holds"),
     ):
         fixed_points(lstm, torch.zeros(2))
+
+
+@pytest.mark.parametrize("library", [glasscell, torch.nn])
+def test_a_run_under_an_edit_is_no_place_to_start_from(library):
+    lstm = library.LSTM(2, 3)
+    with glasscell.edit(lstm, "l0", "cell", units=[1], scale=0.5), glasscell.trace(lstm) as trace:
+        lstm(torch.randn(9, 2, 2))
+    for search in (
+        lambda: fixed_points(lstm, starts=trace["l0"]),
+        lambda: dynamics(lstm, trace["l0"]),
+        lambda: lyapunov_exponents(lstm, trace["l0"]),
+        lambda: kick_survival(lstm, trace["l0"]),
+    ):
+        with pytest.raises(InputError, match="l0: expected a run of the layer as it is"):
+            search()

@@ -227,10 +227,21 @@ def test_bits_are_packed_counted_and_unpacked(S, monkeypatch):
         ({"steps": (3, 3)}, r"steps: expected \(start, stop\) with 0 <= start < stop <= 8"),
         ({"steps": (3, 9)}, "the steps of sequence 0, got"),
         ({"steps": slice(0, 8, 2)}, "steps that follow one another"),
-        ({"b": 1}, "b: expected a sequence of the batch, 0 to 0, got 1"),
-        ({"before": -1}, "before, after: expected steps from 0"),
+        ({"b": 1}, "b: expected -1 to 0, a sequence of the batch, got 1"),
+        ({"before": -1}, "before: expected at least 0, got -1"),
+        ({"threshold": "a"}, "threshold: expected a number, got 'a'"),
+        ({"threshold": "0.5"}, "threshold: expected a number, got '0.5'"),
+        ({"steps": 3}, r"steps: expected \(start, stop\) or a slice, got 3"),
+        ({"steps": (2, 4, 1)}, r"steps: expected \(start, stop\) or a slice, got \(2, 4, 1\)"),
+        ({"steps": (2.0, 4.0)}, r"steps: expected \(start, stop\) or a slice"),
+        ({"top": 1.5}, "top: expected a whole number, at least 1, got 1.5"),
+        ({"layers": np.full((8, 2), np.nan)}, "chosen steps; every unit holds NaN there"),
+        (
+            {"layers": np.where(np.arange(2) == 0, np.full((8, 2), 0.3), np.nan)},
+            "comes nearest reaches 0.3",
+        ),
         ({"top": 0}, "top: expected at least 1"),
-        ({"shortest": 3, "longest": 2}, "1 <= shortest <= longest"),
+        ({"shortest": 3, "longest": 2}, "longest: expected at least 3, got 2"),
         ({"lengths": [4, 5]}, "lengths: expected whole numbers from 1 that sum to the 8 steps"),
         ({"quantity": "cell"}, "quantity: expected none"),
         ({"layers": [1, 2]}, "expected a recorded layer or an"),
@@ -243,3 +254,10 @@ def test_bad_input_is_refused(change, message):
     given = {"layers": np.full((8, 2), [0.1, 0.9]), "steps": (2, 4), "threshold": 0.5} | change
     with pytest.raises(InputError, match=message):
         match(given.pop("layers"), given.pop("steps"), given.pop("threshold"), **given)
+
+
+def test_counts_of_a_sequence_that_is_not_there_are_refused():
+    found = match(np.ones((8, 2)), (2, 4), 0.5, lengths=[5, 3])
+    assert torch.equal(found.count_of(-1), found.count_of(1))
+    with pytest.raises(InputError, match="b: expected -2 to 1, got 2"):
+        found.count_of(2)

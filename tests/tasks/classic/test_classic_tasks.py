@@ -84,6 +84,46 @@ def test_adding_as_the_paper_says_it_sequence_by_sequence():
     assert seen_first_step
 
 
+@pytest.mark.parametrize("T", [20, 21, 22])
+def test_the_shortest_additions_have_their_second_mark_anywhere_in_the_first_half(T):
+    batch = Adding(T).batch(60_000, seeded())
+    is_marked = batch.inputs[..., 1] == 1  # (T, B)
+    assert bool((is_marked.sum(0) == 2).all())
+    half = T // 2 - 1
+    with_ninth = is_marked[:, is_marked[9]].double().mean(1)
+    if half == 9:  # the tenth step can only be the first of the two: the other is any of nine
+        np.testing.assert_allclose(with_ninth[:9], np.full(9, 1 / 9), atol=0.015)
+        counted = is_marked.clone()
+        counted[0] = False
+        expected = float(counted.sum(0).double().mean()) / 3 / 16
+        assert Adding(T).chance == pytest.approx(expected, rel=0.003)
+    first = [
+        1.0 if one == 0 else 1 / (half - 1) if one < half else 1 / half for one in range(10)
+    ]  # how likely the first step is marked, given the first mark
+    assert Adding(T).chance == pytest.approx((2 - sum(first) / 10) / 48, rel=1e-12)
+
+
+def test_an_answer_that_is_no_number_is_wrong():
+    nan = float("nan")
+    task = Turnstile(T=6, most=3)
+    batch = task.batch(40, seeded())
+    assert task.score(torch.full((6, 40, 1), nan), batch) == 0
+    answers = (20 * batch.targets - 10)[..., None]
+    answers[2] = nan
+    assert task.score(answers, batch) == pytest.approx(5 / 6)
+    order = TemporalOrder(10)
+    batch = order.batch(40, seeded())
+    assert order.score(torch.full((40, 4), nan), batch) == 0
+
+
+def test_counting_steps_alone_beats_always_giving_one_answer_at_the_turnstile():
+    # what `chance` is not, as its description says
+    task = Turnstile(20)
+    batch = task.batch(20_000, seeded())
+    by_step = (batch.targets.mean(1, keepdim=True) - 0.5).expand(20, 20_000)[..., None]
+    assert task.score(by_step, batch) > task.chance + 0.1
+
+
 def test_temporal_order_as_the_paper_says_it_sequence_by_sequence():
     T = 100
     batch = TemporalOrder(T).batch(500, seeded())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from glasscell.analysis.whole_numbers import whole_number
 from glasscell.errors import InputError
 
 
@@ -39,7 +40,7 @@ def predictions(logits: Tensor, ids: Tensor, top: int = 5) -> Predictions:
         top: k, how many of the most probable ones; no more than V.
 
     Raises:
-        InputError: shapes that do not belong together, or a token outside the vocabulary.
+        InputError: shapes that do not belong together, a token outside the vocabulary, or no `top`.
     """
     if logits.dim() != 2 or ids.shape != logits.shape[:1]:
         raise InputError(
@@ -53,7 +54,7 @@ def predictions(logits: Tensor, ids: Tensor, top: int = 5) -> Predictions:
             f"ids: expected tokens 0 to {V - 1}, got {int(ids.min())}-{int(ids.max())}"
         )
     log_p = logits.detach().double().log_softmax(-1)  # (T, V)
-    best = log_p.topk(min(top, V), dim=-1)
+    best = log_p.topk(min(whole_number("top", top, 1), V), dim=-1)
     surprise = log_p.new_full((T,), math.nan)
     if T > 1:
         surprise[1:] = -log_p[:-1].gather(-1, ids[1:, None]).squeeze(-1) / math.log(2)

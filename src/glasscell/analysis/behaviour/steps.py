@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from glasscell.analysis.behaviour.saturation import sigmoid_gates
-from glasscell.errors import InputError
+from glasscell.analysis.whole_numbers import whole_number
 from glasscell.tracing import LayerTrace
 
 
@@ -82,7 +82,6 @@ def most_moved_cells(layer: LayerTrace, top: int = 3, b: int = 0) -> Ranked:
 
 
 def _ranked(values: Tensor, by: Tensor, top: int) -> Ranked:
-    if top < 1:
-        raise InputError(f"top: expected at least 1, got {top}")
+    top = whole_number("top", top, 1)
     units = torch.argsort(by, dim=-1, descending=True, stable=True)[:, :top]
     return Ranked(units, values.gather(-1, units))

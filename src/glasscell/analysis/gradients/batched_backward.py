@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
+from glasscell.analysis.finite import expect_finite
 from glasscell.cells import Cell
 from glasscell.engines import ENGINES, Call, Packing
 from glasscell.engines.call import StepGradients, Steps
@@ -75,6 +76,11 @@ class Run:
         if not -B <= b < B:
             raise InputError(f"b: expected a sequence of the batch, 0 to {B - 1}, got {b}")
         return b % B if self.layout.inverse is None else int(self.layout.inverse[b])
+
+    def expect_finite(self, b: int | None = None) -> None:
+        """Refuses a run, or one sequence of the caller's batch, whose states are not finite."""
+        states = torch.cat([v for v in (self.steps.h, self.steps.c) if v is not None], -1)
+        expect_finite(self.name, "states", states, self.layout, reverse=self.call.reverse, b=b)
 
     def rows(self, t: Tensor, b: Tensor) -> Tensor:
         """The row of step t, in the recurrence's order, of the sequences at packed places b."""

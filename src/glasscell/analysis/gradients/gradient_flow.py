@@ -119,6 +119,7 @@ class GradientFlow:
         )
 
 
+@torch.inference_mode(False)
 def gradient_flow(
     module: nn.Module,
     x: Tensor | PackedSequence,
@@ -170,8 +171,7 @@ def gradient_flow(
     T, B = run.call.packing.T, run.call.packing.B
     if T < 2 or B == 0:
         raise InputError(f"x: expected sequences of at least 2 steps, got {B} of {T}")
-    if not bool(run.steps.h.isfinite().all()):
-        raise InputError("x: expected sequences whose hidden states are finite, got others")
+    run.expect_finite()
     d_last = on_last_state(run, loss, directions)  # (B, K, P), longest sequence first
     K = d_last.shape[1]
     sequences = torch.arange(B).repeat_interleave(K)

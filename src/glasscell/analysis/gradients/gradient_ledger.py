@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from glasscell.analysis.whole_numbers import whole_number
 from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace
 
@@ -83,9 +84,7 @@ def gradient_ledger(
         )
     keep = layer.of_sequence(carry[0].detach(), b)  # (T, H)
     T, state = len(keep), layer.definition.state
-    if not -T <= step < T:
-        raise InputError(f"step: expected 0 to {T - 1}, the steps of sequence {b}, got {step}")
-    step %= T
+    step = whole_number("step", step, -T, T - 1, f", the steps of sequence {b}") % T
     if gradient is None:
         gradient = layer.of_sequence(layer.grad.tokens(state), b)
     d = gradient.detach().to(keep)

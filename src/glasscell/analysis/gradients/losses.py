@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from glasscell.analysis.gradients.batched_backward import Run
+from glasscell.analysis.whole_numbers import whole_number
 from glasscell.errors import InputError
 
 Loss = Tensor | Callable[[Tensor], Tensor] | None
@@ -22,8 +23,7 @@ def on_last_state(run: Run, loss: Loss, directions: int) -> Tensor:
     B, P = run.call.h_0.shape
     h = run.steps.h
     if loss is None:
-        if not isinstance(directions, int) or directions < 1:
-            raise InputError(f"directions: expected at least 1, got {directions!r}")
+        directions = whole_number("directions", directions, 1)
         generator = torch.Generator().manual_seed(0)
         drawn = torch.randn(P, min(directions, P), generator=generator, dtype=torch.float64)
         return torch.linalg.qr(drawn).Q.T.expand(B, -1, -1).to(h.device)

@@ -52,6 +52,7 @@ class Rnnbow:
         return self.hidden if self.cell is None else self.cell
 
 
+@torch.inference_mode(False)
 def rnnbow(
     module: nn.Module,
     x: Tensor | PackedSequence,
@@ -85,7 +86,7 @@ def rnnbow(
     Raises:
         TypeError: a module that is no such layer.
         InputError: inputs that it would refuse, a loss of a wrong shape, a layer or a sequence
-            that is not there.
+            that is not there, states that are not finite.
 
     Example:
         >>> head = torch.nn.Linear(8, 1)
@@ -97,6 +98,7 @@ def rnnbow(
     """
     run = run_of(module, x, hx, lengths=lengths, layer=layer)
     place = torch.tensor([run.place(b)])
+    run.expect_finite(b)
     T = int(run.lengths[place])
     dh = on_each_state(run, loss, int(place), b)  # (T, P), in the recurrence's order
 

@@ -1,6 +1,7 @@
 """How long a kick to one unit's memory survives, measured on the network as it runs."""
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,11 +11,17 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from glasscell.analysis.state_space.driven_run import DrivenRun
+from glasscell.analysis.whole_numbers import whole_number
 from glasscell.cells import Weights
 from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace
 
 MOST_NUMBERS = 2**20  # in the gates of the copies that run side by side
+# What is done if nothing else is asked for: in multiplications with recurrent weights, 3 s on
+# one core; at how many times, of what the window leaves; and for how many steps.
+WORK = 2**35
+TIMES, ENOUGH_TIMES = 16, 4
+LONGEST, LEAST = 1000, 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +38,7 @@ class KickSurvival:
             in a GRU) over the steps since. None for an RNN. Where `own` is above it, what
             comes back through the recurrent weights keeps the memory up.
         times: over how many times of the kick it is averaged.
+        hidden_size: H of the layer; None if not known.
     """
 
     units: Tensor
@@ -38,6 +46,7 @@ class KickSurvival:
     whole: Tensor
     carousel: Tensor | None
     times: int
+    hidden_size: int | None = None
 
     @property
     def window(self) -> int:
@@ -76,7 +85,7 @@ def kick_survival(
     units: Sequence[int] | None = None,
     window: int | None = None,
     size: float | Tensor = 1e-3,
-    times: int = 16,
+    times: int | None = None,
 ) -> KickSurvival:
     """How much of a kick to each unit's memory is left after n steps.
 
@@ -84,23 +93,30 @@ def kick_survival(
     or RNN. The layer then runs on from there with the same input, beside a copy that was not
     kicked, and the difference of the two is followed. This is the memory that the network really
     has: gates that react to the kick and the way round through the recurrent weights count,
-    which `memory_span` cannot see. All units and times run as one batch, in float64.
+    which `memory_span` cannot see. All units and times run side by side, in float64.
+
+    The work is U * G * H^2 multiplications (U units of H, G gates) for each step of the window and
+    each time. Window and times are chosen such that it takes some 3 seconds of one core at most:
+    500 steps at 16 times for 64 LSTM units, 127 steps at 4 times for 256. The least of both, 32
+    steps at a single time, takes longer from some 650 units on: there `units` cuts it down.
 
     Args:
         model: the model that was recorded, its layer by itself, or the layer's weights.
         run: the recorded layer; or an input for the model to read now.
         layer: with an input, which layer, by its name in a trace; needed if there are several.
         units: which units to kick; all if absent.
-        window: K, for how many steps to follow; half of the longest sequence if absent.
+        window: K, for how many steps to follow; if absent half of the longest sequence, at most
+            1000, and as many as the work allows. `KickSurvival.window` has it.
         size: of the kick, in the units of the memory, or (H,) one for each unit. A small kick
             gives the derivative of the later state by the earlier; a large one, such as -c_j's
             usual size, what is noticed of losing it.
         times: at how many times to kick, spread evenly over all steps of all sequences that
-            have K steps after them; fewer if there are fewer.
+            have K steps after them; fewer if there are fewer. If absent 16, or as many as the
+            work allows. `KickSurvival.times` has it.
 
     Raises:
         InputError: no sequence that is longer than the window, a unit that is not there, a size
-            of 0, or a layer that is not the model's.
+            of 0, a layer that is not the model's, or a run under an edit or with NaN in it.
 
     Example:
         >>> with glasscell.trace(lstm) as trace:
@@ -113,13 +129,11 @@ def kick_survival(
     """
     driven = DrivenRun.of(model, run, layer)
     step, H = driven.map, driven.map.H
-    chosen = torch.tensor(range(H) if units is None else list(units), dtype=torch.int64)
-    wrong = [unit for unit in chosen.tolist() if not 0 <= unit < H]
-    if wrong or not len(chosen):
-        raise InputError(f"units: expected some of 0 to {H - 1}, got {wrong or 'none'}")
+    chosen = torch.tensor(_units(units, H))
     sizes = torch.as_tensor(size, dtype=torch.float64)
     if sizes.shape not in ((), (H,)) or not bool((sizes.isfinite() & (sizes != 0)).all()):
         raise InputError(f"size: expected a number that is not 0, or ({H},) of them, got {size}")
+    window, times = _extent(driven, window, times, len(chosen))
     rows = _rows(driven, window, times)  # (n, K + 1): of the kick, and of the steps after it
     n, K = len(rows), rows.shape[1] - 1
     drive = driven.drive[rows[:, 1:]]  # (n, K, G*H)
@@ -137,20 +151,45 @@ def kick_survival(
             change = (s[:, :-1] - s[:, -1:]) / sizes[part][:, None]  # (n, U, S)
             own[k + 1, part] = change[:, copy, places].abs().mean(0)
             whole[k + 1, part] = change.norm(dim=-1).mean(0)
-    return KickSurvival(chosen, own, whole, _carousel(driven, rows, chosen), n)
+    return KickSurvival(chosen, own, whole, _carousel(driven, rows, chosen), n, H)
 
 
-def _rows(driven: DrivenRun, window: int | None, times: int) -> Tensor:
+def _units(given: Sequence[int] | None, H: int) -> list[int]:
+    if given is None:
+        return list(range(H))
+    try:
+        units = [operator.index(unit) for unit in given]
+    except TypeError:
+        raise InputError(f"units: expected some of 0 to {H - 1}, got {given!r}") from None
+    wrong = [unit for unit in units if not 0 <= unit < H]
+    if wrong or not units:
+        raise InputError(f"units: expected some of 0 to {H - 1}, got {wrong or 'none'}")
+    return units
+
+
+def _extent(
+    driven: DrivenRun, window: int | None, times: int | None, units: int
+) -> tuple[int, int]:
+    """For how many steps to follow, and at how many times to kick."""
+    T = driven.packing.T
+    if T < 2:
+        raise InputError(f"run: expected a sequence of at least 2 steps, got {T}")
+    w = driven.map.weights
+    one = (units + 1) * (w.U.numel() + (0 if w.V is None else w.V.numel()))  # a step, at one time
+    if window is None:
+        many = ENOUGH_TIMES if times is None else whole_number("times", times, 1)
+        window = min(T // 2, LONGEST, max(LEAST, WORK // (one * many)))
+    else:
+        why = f", less than the {T} steps of the longest sequence"
+        window = whole_number("window", window, 1, T - 1, why)
+    if times is None:
+        times = min(TIMES, max(1, WORK // (one * window)))
+    return window, whole_number("times", times, 1)
+
+
+def _rows(driven: DrivenRun, window: int, times: int) -> Tensor:
     """(n, K + 1) the tokens at which to kick, and the K that the recurrence visits after each."""
     packing, reverse = driven.packing, driven.trace.reverse
-    window = max(1, packing.T // 2) if window is None else window
-    if not 1 <= window < packing.T:
-        raise InputError(
-            f"window: expected 1 to {packing.T - 1}, less than the {packing.T} steps of the "
-            f"longest sequence, got {window}"
-        )
-    if times < 1:
-        raise InputError(f"times: expected at least 1, got {times}")
     t, b = packing.step_and_sequence()
     left = t if reverse else packing.lengths[b] - 1 - t  # steps after each token
     able = torch.nonzero(left >= window)[:, 0]

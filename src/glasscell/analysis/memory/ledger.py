@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from glasscell.analysis.finite import not_finite
+from glasscell.analysis.whole_numbers import whole_number
 from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace
 
@@ -67,7 +69,7 @@ def ledger(layer: LayerTrace, step: int = -1, b: int = 0) -> Ledger:
 
     Raises:
         InputError: a simple RNN, which keeps nothing from step to step; a step or a sequence that
-            is not there.
+            is not there; NaN in what was written up to there.
 
     Example:
         >>> with glasscell.trace(lstm) as trace:
@@ -85,11 +87,16 @@ def ledger(layer: LayerTrace, step: int = -1, b: int = 0) -> Ledger:
         )
     keep, write = (layer.of_sequence(each.detach(), b) for each in carried)  # (T, H)
     T = len(keep)
-    if not -T <= step < T:
-        raise InputError(f"step: expected 0 to {T - 1}, the steps of sequence {b}, got {step}")
-    step %= T
+    step = whole_number("step", step, -T, T - 1, f", the steps of sequence {b}") % T
     steps = torch.arange(T - 1, step - 1, -1) if layer.reverse else torch.arange(step + 1)
     keep, written = keep[steps], write[steps]
+    wrong = ~(keep + written).isfinite().all(-1)  # (K,)
+    if wrong.any():
+        k = int(wrong.int().argmax())
+        which = b if layer.layout.batched else None
+        of_step = torch.cat((keep[k], written[k]))
+        first = int(steps[k])
+        raise not_finite(layer.name, "gates", of_step, first, which, reverse=layer.reverse)
     # (K + 1, H): the product of keep over the steps after each, and over all of them at the front
     products = torch.cat((keep, torch.ones_like(keep[:1]))).flip(0).cumprod(0).flip(0)
     initial = layer.initial_cell if layer.definition.has_cell_state else layer.initial_hidden

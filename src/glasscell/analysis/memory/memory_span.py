@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from glasscell.analysis.whole_numbers import whole_number
 from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace
 
@@ -41,7 +42,7 @@ def memory_span(layer: LayerTrace, mean: Mean = "arithmetic") -> Tensor:
 
     Returns:
         (H,) float64, in steps. 0 for a unit that never keeps anything (f = 0), infinite for one
-        that never forgets (f = 1).
+        that never forgets (f = 1), NaN for one whose gate holds NaN.
 
     Raises:
         InputError: the layer has no gate that keeps the past (a simple RNN).
@@ -92,7 +93,7 @@ def half_lives(layer: LayerTrace, mean: Mean = "arithmetic") -> Tensor:
 def units_by_memory(
     layer: LayerTrace, top: int | None = None, mean: Mean = "arithmetic"
 ) -> list[UnitMemory]:
-    """The units with the longest memory first; those that are equal by number.
+    """The units with the longest memory first; those that are equal by number, NaN last.
 
     Args:
         layer: a recorded LSTM or GRU layer.
@@ -103,5 +104,6 @@ def units_by_memory(
         InputError: as `memory_span`.
     """
     spans = memory_span(layer, mean)
-    order = torch.argsort(spans, descending=True, stable=True)[:top].tolist()
+    top = len(spans) if top is None else whole_number("top", top, 0)
+    order = torch.argsort(spans.nan_to_num(-1), descending=True, stable=True)[:top].tolist()
     return [UnitMemory(unit, float(spans[unit])) for unit in order]

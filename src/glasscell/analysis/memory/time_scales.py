@@ -42,7 +42,7 @@ def time_scales(
             which products of f really shrink, so it is what kicks are to be compared with.
 
     Raises:
-        InputError: an RNN without kicks; kicks of units that the layer has not.
+        InputError: an RNN without kicks; kicks of a layer of another size.
 
     Example:
         >>> with glasscell.trace(lstm) as trace:
@@ -57,6 +57,11 @@ def time_scales(
         gates = memory_span(layer, mean)
         units = torch.argsort(gates, descending=True, stable=True)
         return TimeScales(units, gates[units])
+    if kicks.hidden_size not in (None, H):
+        raise InputError(
+            f"kicks: expected those of {layer.name}, which has {H} units, got those of a layer of "
+            f"{kicks.hidden_size}"
+        )
     if int(kicks.units.max()) >= H:
         raise InputError(f"kicks: expected units 0 to {H - 1}, got {int(kicks.units.max())}")
     gates = None if keeping_gate(layer) is None else memory_span(layer, mean)[kicks.units]

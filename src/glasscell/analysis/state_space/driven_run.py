@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import vmap
 from torch.nn.utils.rnn import PackedSequence
 
+from glasscell.analysis.finite import expect_finite
 from glasscell.analysis.state_space.layer_weights import equations_of
 from glasscell.analysis.state_space.step_map import StepMap, as_double
 from glasscell.cells import Weights
@@ -32,6 +33,13 @@ class DrivenRun:
     map: StepMap
     trace: LayerTrace
 
+    def __post_init__(self) -> None:
+        trace = self.trace
+        if trace.edits:
+            raise self._edited()
+        states = torch.cat([v for v in (trace.record.h, trace.record.c) if v is not None], -1)
+        self._expect_finite("states", states)
+
     @classmethod
     def of(
         cls,
@@ -45,6 +53,9 @@ class DrivenRun:
             model: any module with a recurrent layer in it; of a traced run its weights will do.
             run: a recorded layer, or the model's input.
             layer: with an input, which layer to look at, by the name it has in a trace.
+
+        Raises:
+            InputError: no such layer; a run under an edit, or one that is not finite.
         """
         if not isinstance(run, LayerTrace):
             if isinstance(model, Weights):
@@ -79,6 +90,7 @@ class DrivenRun:
             [self.trace.tokens(f"pre.{gate.name}") for gate in self.trace.gate_maps], -2
         )
         pre = as_double(pre).flatten(-2)  # (N, G*H)
+        self._expect_finite("pre-activations", pre)
         drive = torch.zeros_like(pre)
         # A pre-activation is its drive plus what the state and gates before it make. So the first
         # pass is right for gates that read no other gate, and the second for those that read them
@@ -94,7 +106,14 @@ class DrivenRun:
         off = (self.map(drive, self.before) - self.after).abs().max()
         rounding = 1e3 * torch.finfo(self.trace.record.h.dtype).eps
         if off > min(rounding, 0.1) * (1 + self.after.abs().max()):
-            raise InputError(
-                f"{self.trace.name}: expected a run of the layer as it is, got one whose gates or "
-                "states were edited, which a step of the layer does not lead to"
-            )
+            raise self._edited()
+
+    def _expect_finite(self, what: str, values: Tensor) -> None:
+        trace = self.trace
+        expect_finite(trace.name, what, values, trace.layout, reverse=trace.reverse)
+
+    def _edited(self) -> InputError:
+        return InputError(
+            f"{self.trace.name}: expected a run of the layer as it is, got one whose gates or "
+            "states were edited, which a step of the layer does not lead to"
+        )

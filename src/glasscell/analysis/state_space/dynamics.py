@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from glasscell.analysis.state_space.fixed_points import FixedPoints, fixed_points
@@ -38,6 +39,7 @@ class Dynamics:
         return self.components.project(self.points)
 
 
+@torch.inference_mode(False)
 def dynamics(
     model: nn.Module | Weights,
     layer: LayerTrace,

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from glasscell.analysis.state_space.driven_run import DrivenRun
 from glasscell.analysis.state_space.slow_points import descend, polish, residual, unique
-from glasscell.analysis.state_space.step_map import StepMap
+from glasscell.analysis.state_space.step_map import StepMap, as_double
+from glasscell.analysis.whole_numbers import whole_number
 from glasscell.cells import Weights
 from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace
@@ -106,6 +107,7 @@ class FixedPoints:
         return found
 
 
+@torch.inference_mode(False)
 def fixed_points(
     model: nn.Module | Weights,
     x: Tensor | None = None,
@@ -148,8 +150,8 @@ def fixed_points(
         seed: of what is drawn.
 
     Raises:
-        InputError: an input or starts of another size than the layer's, no such layer, or a
-            number out of range.
+        InputError: an input or starts of another size than the layer's, a run under an edit, no
+            such layer, a number out of range, or NaN anywhere.
 
     Example:
         >>> with glasscell.trace(lstm) as trace:
@@ -160,10 +162,11 @@ def fixed_points(
         >>> found.time_constants.shape  # (M, S) steps; S = 16 numbers in (h, c)
         torch.Size([1, 16])
     """
-    for name, value in (("n", n), ("slow", slow), ("tolerance", tolerance)):
+    n, steps = whole_number("n", n, 1), whole_number("steps", steps, 0)
+    for name, value in (("slow", slow), ("tolerance", tolerance)):
         if not value > 0:
             raise InputError(f"{name}: expected more than 0, got {value}")
-    for name, value in (("jitter", jitter), ("merge", merge), ("steps", steps)):
+    for name, value in (("jitter", jitter), ("merge", merge)):
         if not value >= 0:
             raise InputError(f"{name}: expected at least 0, got {value}")
     trace = starts if isinstance(starts, LayerTrace) else None
@@ -199,6 +202,8 @@ def _constant(step: StepMap, x: Tensor | None) -> Tensor:
     if not isinstance(x, Tensor) or tuple(x.shape) != (W.shape[1],):
         got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
         raise InputError(f"x: expected ({W.shape[1]},), one input to {step.name}, got {got}")
+    if not bool(x.isfinite().all()):
+        raise InputError("x: expected finite numbers, got some that hold NaN or infinity")
     return x.to(W.device)
 
 
@@ -210,7 +215,9 @@ def _starts(
     if isinstance(starts, Tensor):
         if starts.dim() != 2 or starts.shape[1] != S or not len(starts):
             raise InputError(f"starts: expected (n, {S}), got {tuple(starts.shape)}")
-        return starts.detach().to(device, torch.float64)
+        if not bool(starts.isfinite().all()):
+            raise InputError("starts: expected finite numbers, got some that hold NaN or infinity")
+        return as_double(starts).to(device)
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(n, S, dtype=torch.float64, generator=generator).to(device)
     if starts is None:

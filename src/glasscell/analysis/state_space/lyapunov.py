@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from glasscell.analysis.state_space.driven_run import DrivenRun
+from glasscell.analysis.whole_numbers import whole_number
 from glasscell.cells import Weights
-from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace
 
 BLOCKS = 20  # at least so many stretches, all sequences together, tell how sure an estimate is
@@ -67,6 +67,7 @@ class LyapunovSpectrum:
         return held + float(sums[held - 1] / self.exponents[held].abs())
 
 
+@torch.inference_mode(False)
 def lyapunov_exponents(
     model: nn.Module | Weights,
     run: Tensor | PackedSequence | LayerTrace,
@@ -97,8 +98,8 @@ def lyapunov_exponents(
         The spectrum, with its convergence.
 
     Raises:
-        InputError: k or warm_up out of range, every sequence shorter than the warm-up, or a
-            layer that is not the model's.
+        InputError: k or warm_up out of range, every sequence shorter than the warm-up, a layer
+            that is not the model's, or a run under an edit or with NaN in it.
 
     Example:
         >>> with glasscell.trace(lstm) as trace:
@@ -111,14 +112,9 @@ def lyapunov_exponents(
     """
     driven = DrivenRun.of(model, run, layer)
     S, packing = driven.map.size, driven.packing
-    k = S if k is None else k
-    if not 1 <= k <= S:
-        raise InputError(f"k: expected 1 to {S}, the size of the state, got {k}")
-    if not 0 <= warm_up < packing.T:
-        raise InputError(
-            f"warm_up: expected 0 to {packing.T - 1}, as the longest sequence has {packing.T} "
-            f"steps, got {warm_up}"
-        )
+    k = S if k is None else whole_number("k", k, 1, S, ", the size of the state")
+    why = f", as the longest sequence has {packing.T} steps"
+    warm_up = whole_number("warm_up", warm_up, 0, packing.T - 1, why)
     growth = _growth(driven, k, seed)  # (T, B, k)
     growth = growth[warm_up:]
     mean = growth.flatten(0, 1).nanmean(0)

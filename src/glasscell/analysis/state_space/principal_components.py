@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from glasscell.analysis.finite import expect_finite
 from glasscell.analysis.state_space.fixed_points import FixedPoints
+from glasscell.analysis.whole_numbers import whole_number
 from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace
 
@@ -55,7 +57,7 @@ def principal_components(
             LSTM; or one of `layer.quantities`.
 
     Raises:
-        InputError: k out of range, no such quantity, or fewer than two steps.
+        InputError: k out of range, no such quantity, fewer than two steps, or NaN in them.
 
     Example:
         >>> with glasscell.trace(lstm) as trace:
@@ -70,10 +72,11 @@ def principal_components(
     parts = [layer.tokens(name).detach().double() for name in _parts(layer, quantity)]
     values = torch.cat(parts, -1)  # (N, S)
     N, S = values.shape
-    if not 1 <= k <= S:
-        raise InputError(f"k: expected 1 to {S}, got {k}")
+    k = whole_number("k", k, 1, S)
     if N < 2:
         raise InputError(f"layer: expected at least 2 steps, as variance is asked for, got {N}")
+    what = "states" if quantity == "state" else quantity
+    expect_finite(layer.name, what, values, layer.layout, reverse=layer.reverse)
     mean = values.mean(0)
     # The eigenvectors of the covariance, by way of its root, which keeps the small ones exact.
     _, root, directions = torch.linalg.svd(values - mean, full_matrices=N < S)

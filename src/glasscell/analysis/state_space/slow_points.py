@@ -13,6 +13,7 @@ from glasscell.analysis.state_space.step_map import StepMap
 
 ROUNDING = 1e-14  # of a state of size 1: how still a state can be in float64
 LEVEL = 1e-6  # a fall of q, as a part of it, that is none
+LEAST_DAMPING = 1e-14  # less is lost in the rounding of what it is added to
 MOST_NUMBERS = 2**23  # in the Jacobians held at a time
 
 
@@ -65,13 +66,16 @@ def _polish(step: StepMap, drive: Tensor, s: Tensor, steps: int) -> Tensor:
         normal = A.mT @ A
         scale = normal.diagonal(dim1=-2, dim2=-1).mean(-1) + 1e-30  # (m,)
         shift = (damping[moving] * scale)[:, None, None]
-        move = -torch.linalg.solve(normal + shift * eye, slope)
-        there = at + move
+        # Where a step keeps a state as it is, along some direction, J - I is singular, and so may
+        # be the sum for all of its damping: no solution is then a move that makes nothing better.
+        move, failed = torch.linalg.solve_ex(normal + shift * eye, slope)
+        there = at - torch.where((failed != 0)[:, None], torch.nan, move)
         rest_there = residual(step, drive, there)
         q, q_there = rest.square().sum(-1), rest_there.square().sum(-1)
-        better = q_there < q
+        better = q_there < q  # not, where it is NaN
         s[moving[better]], r[moving[better]] = there[better], rest_there[better]
-        damping[moving] *= torch.where(better, 0.1, 10.0).to(s.dtype)
+        changed = damping[moving] * torch.where(better, 0.1, 10.0).to(s.dtype)
+        damping[moving] = changed.clamp(min=LEAST_DAMPING)
         # On the way to a fixed point q falls many times over. Where it hardly falls any more, or
         # not along the gradient either, this is the minimum.
         level = better & (q - q_there < LEVEL * q)

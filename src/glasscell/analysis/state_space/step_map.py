@@ -38,8 +38,8 @@ class StepMap:
         """The map of one layer of a model; of a recorded layer also from its bare weights.
 
         Raises:
-            InputError: no such layer, several and none named, or weights of other sizes than what
-                was recorded.
+            InputError: no such layer, several and none named, weights that are not finite, or of
+                other sizes than what was recorded.
         """
         name = layer.name if isinstance(layer, LayerTrace) else layer
         if isinstance(model, Weights):
@@ -48,7 +48,10 @@ class StepMap:
             cell, w = layer.definition, model
         else:
             name, cell, w = equations_of(model, name)
-        made = cls(str(name), cell, Weights(*(None if v is None else as_double(v) for v in w)))  # type: ignore[arg-type]
+        doubles = [None if v is None else as_double(v) for v in w]
+        if not all(v is None or bool(v.isfinite().all()) for v in doubles):
+            raise InputError(f"{name}: expected finite weights, got some that hold NaN or infinity")
+        made = cls(str(name), cell, Weights(*doubles))  # type: ignore[arg-type]
         if isinstance(layer, LayerTrace):
             made._check(layer)
         return made
@@ -165,5 +168,6 @@ class StepMap:
 
 
 def as_double(tensor: Tensor) -> Tensor:
-    """The numbers alone, in float64."""
-    return tensor.detach().double()
+    """The numbers alone, in float64, and such that derivatives by them can be taken."""
+    double = tensor.detach().double()
+    return double.clone() if double.is_inference() else double

@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from glasscell.analysis.units.chance import Shifts, SwappedSequences, Tally
-from glasscell.analysis.units.probe import Probe, folds_of, probe
+from glasscell.analysis.units.probe import LEAST_FOLDS, Probe, folds_of, probe
 from glasscell.analysis.units.rows import Rows, laid_out, rows_of
 from glasscell.analysis.units.unit_scores import Measure, label_profile, scored
+from glasscell.analysis.whole_numbers import whole_number
 from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace
 
+FOLDS = 5
 WIDTH = 16  # units at a time
 PRECISE = 100_000  # up to so many steps, chance is counted in float64
 
@@ -65,7 +67,9 @@ class FoundUnits:
         return 0.5 if self.measure == "auc" else 0.0
 
     def best(self, top: int | None = None) -> list[UnitScore]:
-        """The units in order, the best first."""
+        """The units in order, the best first; so many of them, or all."""
+        if top is not None:
+            top = whole_number("top", top, 0)
         columns = (self.order, *(v[self.order] for v in (self.scores, self.p, self.p_family)))
         rows = zip(*(column[:top].tolist() for column in columns), strict=True)
         return [UnitScore(*row) for row in rows]
@@ -73,7 +77,12 @@ class FoundUnits:
     def limit(self, level: float = 0.05) -> float:
         """Scores that are further from chance than this have a `p_family` below the level;
         infinite if there are too few rearrangements for that, NaN without a test.
+
+        Raises:
+            InputError: a level that is not between 0 and 1.
         """
+        if not 0 <= level <= 1:
+            raise InputError(f"level: expected between 0 and 1, got {level}")
         R = len(self.largest)
         if not R:
             return float("nan")
@@ -92,7 +101,7 @@ def find_units(
     measure: Measure | None = None,
     chance: Literal["shift", "sequences"] | None = "shift",
     permutations: int = 999,
-    folds: int | None = 5,
+    folds: int | Literal["auto"] | None = "auto",
     lengths: Tensor | Sequence[int] | None = None,
     seed: int = 0,
 ) -> FoundUnits:
@@ -127,7 +136,8 @@ def find_units(
         chance: how to rearrange labels, or None for no test.
         permutations: of "sequences", how many; fewer where they would take more than 1 GiB, but
             no fewer than 99.
-        folds: K, or None for no probe. Fits are made for each pair of folds.
+        folds: K, from 3, or None for no probe. "auto" is 5, and fewer where fewer than 10 steps
+            count; of fewer than 6 there is no probe. Fits are made for each pair of folds.
         lengths: (B,) of a plain array, the steps of each sequence, which lie one after the other;
             one sequence if absent.
         seed: of what is random in "sequences".
@@ -157,7 +167,11 @@ def find_units(
     kept, y = _labels(rows, labels, mask)
     measure = _measure(measure, y)
     sizes = np.diff(np.searchsorted(kept, rows.offsets))  # (B,) steps of each that count
+    if folds == "auto":
+        folds = min(FOLDS, len(kept) // 2)
+        folds = folds if folds >= LEAST_FOLDS else None
     fold_rows = None if folds is None else folds_of(sizes, folds)
+    permutations = whole_number("permutations", permutations, 1)
 
     dtype = np.float64 if len(kept) <= PRECISE else np.float32
     profile = label_profile(y, measure).astype(dtype)
@@ -174,7 +188,7 @@ def find_units(
     for first in range(0, rows.H, WIDTH):
         units = slice(first, min(first + WIDTH, rows.H))
         columns = rows.columns(units, kept)
-        if not np.isfinite(columns.sum(1, dtype=np.float64)).all():
+        if not np.isfinite([columns.min(1), columns.max(1)]).all():
             raise InputError(f"steps: expected finite numbers, got others in units {first} on")
         some = scored(columns, y, measure, dtype)
         distance[units] = some.score

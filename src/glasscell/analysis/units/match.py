@@ -4,14 +4,15 @@ Strobelt, Gehrmann, Pfister and Rush 2018, "LSTMVis: A Tool for Visual Analysis 
 Dynamics in Recurrent Neural Networks", section 5 (arXiv 1606.07461).
 """
 
+import math
+import operator
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from glasscell.analysis.units.matches import LayerUnit, Matches, Span
 from glasscell.analysis.units.rows import CHUNK, Rows, rows_of
 from glasscell.analysis.units.spans import (
     WORD,
@@ -23,68 +24,11 @@ from glasscell.analysis.units.spans import (
     pack,
     unpack,
 )
+from glasscell.analysis.whole_numbers import whole_number
 from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace, Trace
 
 Source = LayerTrace | Tensor | np.ndarray
-
-
-class LayerUnit(NamedTuple):
-    """A unit of a layer; the layer is "" if it is a plain array."""
-
-    layer: str
-    unit: int
-
-
-class Span(NamedTuple):
-    """Steps `start` to `stop` - 1 of one sequence."""
-
-    sequence: int
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True, eq=False)
-class Matches:
-    """The spans that are most like the chosen one, the best first.
-
-    Attributes:
-        chosen: the span that was picked.
-        units: the S units that are selected by it.
-        sequence: (k,) the sequence of each match.
-        start, stop: (k,) its steps, `stop` being the one after the last.
-        on: (k, S) which of the units match there.
-        overlap: (k,) how many.
-        extra: (k,) how many units that are not selected would be, had this span been picked.
-        counts: (N,) how many of the units are on at each step of all sequences, one after the
-            other; `count_of` has them by sequence.
-        lengths: (B,) steps of each sequence.
-    """
-
-    chosen: Span
-    units: tuple[LayerUnit, ...]
-    sequence: Tensor
-    start: Tensor
-    stop: Tensor
-    on: Tensor
-    overlap: Tensor
-    extra: Tensor
-    counts: Tensor
-    lengths: Tensor
-
-    @property
-    def spans(self) -> list[Span]:
-        """The matches, the best first."""
-        columns = (self.sequence.tolist(), self.start.tolist(), self.stop.tolist())
-        return [Span(*row) for row in zip(*columns, strict=True)]
-
-    def __len__(self) -> int:
-        return len(self.sequence)
-
-    def count_of(self, b: int) -> Tensor:
-        """(T_b,) how many of the units are on at each step of sequence b."""
-        first = int(self.lengths[:b].sum())
-        return self.counts[first : first + int(self.lengths[b])]
 
 
 def match(
@@ -154,7 +98,10 @@ def match(
     """
     sources = _sources(layers, quantity, lengths)
     chosen = _span(steps, b, sources[0])
-    _check(threshold, before, after, top, shortest, longest)
+    threshold = _threshold(threshold)
+    before, after = whole_number("before", before, 0), whole_number("after", after, 0)
+    top, shortest = whole_number("top", top, 1), whole_number("shortest", shortest, 1)
+    longest = longest if longest is None else whole_number("longest", longest, shortest)
     first = int(sources[0].offsets[chosen.sequence])
     query = (first + chosen.start, first + chosen.stop)
     selected = [
@@ -292,36 +239,33 @@ def _sources(
 
 
 def _span(steps: tuple[int, int] | slice, b: int, rows: Rows) -> Span:
-    if not -rows.B <= b < rows.B:
-        raise InputError(f"b: expected a sequence of the batch, 0 to {rows.B - 1}, got {b}")
+    b = whole_number("b", b, -rows.B, rows.B - 1, ", a sequence of the batch") % rows.B
     T = int(rows.lengths[b])
-    if isinstance(steps, slice):
-        start, stop, stride = steps.indices(T)
-        if stride != 1:
-            raise InputError(f"steps: expected steps that follow one another, got {steps}")
-    else:
-        start, stop = steps
+    try:
+        if isinstance(steps, slice):
+            start, stop, stride = steps.indices(T)
+        else:
+            (start, stop), stride = map(operator.index, steps), 1
+    except (TypeError, ValueError):
+        raise InputError(f"steps: expected (start, stop) or a slice, got {steps!r}") from None
+    if stride != 1:
+        raise InputError(f"steps: expected steps that follow one another, got {steps}")
     if not 0 <= start < stop <= T:
         raise InputError(
             f"steps: expected (start, stop) with 0 <= start < stop <= {T}, the steps of sequence "
             f"{b}, got {steps}"
         )
-    return Span(b % rows.B, start, stop)
+    return Span(b, start, stop)
 
 
-def _check(
-    threshold: float, before: int, after: int, top: int, shortest: int, longest: int | None
-) -> None:
-    if not np.isfinite(threshold):
-        raise InputError(f"threshold: expected a number, got {threshold}")
-    if before < 0 or after < 0:
-        raise InputError(f"before, after: expected steps from 0, got {before} and {after}")
-    if top < 1:
-        raise InputError(f"top: expected at least 1, got {top}")
-    if shortest < 1 or (longest is not None and longest < shortest):
-        raise InputError(
-            f"shortest, longest: expected 1 <= shortest <= longest, got {shortest} and {longest}"
-        )
+def _threshold(given: float) -> float:
+    try:
+        threshold = float(given)
+    except (TypeError, ValueError):
+        threshold = math.nan
+    if isinstance(given, str) or not math.isfinite(threshold):
+        raise InputError(f"threshold: expected a number, got {given!r}")
+    return threshold
 
 
 def _nothing_selected(
@@ -333,6 +277,10 @@ def _nothing_selected(
         return f"{said} and off for {before} steps before and {after} after"
     part = np.arange(*span)
     values = [rows.read(rows.at(part)) for rows in sources]
+    values = [v[:, ~v.isnan().any(0)] for v in values]  # NaN is near to nothing
+    values = [v for v in values if v.shape[1]]
+    if not values:
+        return f"{said}; every unit holds NaN there"
     reach = min if threshold < 0 else max
     nearest = reach(
         float(v.amax(0).min()) if threshold < 0 else float(v.amin(0).max()) for v in values

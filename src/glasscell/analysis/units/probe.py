@@ -1,7 +1,8 @@
 """A linear direction that holds a label: ridge regression by normal equations, cross-validated.
 
-One pass over the states takes the second moments of each fold; every fit and every choice of a
-penalty is then made from these alone. A second pass reads the states along the directions found.
+One pass over the states finds out how large each unit is; a second takes the second moments of each
+fold, and every fit and every choice of a penalty is then made from these alone. A third reads the
+states along the directions found.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,8 +14,10 @@ from torch import Tensor
 
 from glasscell.analysis.units.rows import CHUNK, Rows
 from glasscell.analysis.units.unit_scores import auc
+from glasscell.analysis.whole_numbers import whole_number
 from glasscell.errors import InputError
 
+LEAST_FOLDS = 3  # for each that is scored, two among which a penalty is chosen
 PENALTIES = tuple(10.0**k for k in range(-5, 3))
 
 
@@ -47,7 +50,7 @@ class Probe:
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Sums over steps of the states x (H,) and their labels y, both less a fixed centre."""
+    """Sums over steps of the states x (H,) and their labels y, as a `Frame` sees them."""
 
     n: float
     x: Tensor
@@ -106,8 +109,7 @@ def folds_of(lengths: np.ndarray, folds: int) -> list[np.ndarray]:
         lengths: (B,) steps of each sequence that count.
     """
     N = int(lengths.sum())
-    if folds < 3:
-        raise InputError(f"folds: expected at least 3, or None for no probe, got {folds}")
+    whole_number("folds", folds, LEAST_FOLDS, why=", or None for no probe")
     if 2 * folds > N:
         raise InputError(f"folds: expected no more than half the {N} steps, got {folds}")
     real = lengths[lengths > 0]
@@ -138,9 +140,10 @@ def probe(
             cross-validation among them.
     """
     K = len(folds)
-    centre, centre_y = _centre(rows, kept), float(labels.mean())
-    least = 1e-13 * centre**2  # less is the rounding of float32
-    by_fold = [_moments(rows, kept[fold], labels[fold] - centre_y, centre) for fold in folds]
+    frame, y_frame = _frame(rows, kept), _label_frame(labels)
+    y = y_frame(torch.from_numpy(labels)).numpy()
+    least = 1e-13 * (frame.centre / frame.unit) ** 2  # less is the rounding of float32
+    by_fold = [_moments(rows, kept[fold], y[fold], frame) for fold in folds]
     total = sum(by_fold[1:], by_fold[0])
     L = len(penalties)
     inner = np.zeros((K, L))  # what each penalty costs when fold k is out of sight
@@ -155,14 +158,16 @@ def probe(
         fits = (total - by_fold[k]).fits(penalties, least)
         outer += [by_fold[k].squared_error(*fit) for fit in fits]
         w, bias = fits[int(inner[k].argmin())]
-        read = _along(rows, kept[folds[k]], w, centre) + bias + centre_y
-        scores.append(_score(read, labels[folds[k]], is_binary))
+        read = _along(rows, kept[folds[k]], w, frame) + bias
+        scores.append(_score(read, y[folds[k]], is_binary))
     penalty = penalties[int(outer.argmin())]
     ((w, bias),) = total.fits([penalty], least)
     defined = [score for score in scores if score == score]
+    weights = w * (y_frame.unit / frame.unit)
+    at_centre = bias * y_frame.unit + y_frame.centre
     return Probe(
-        weights=w,
-        bias=bias + centre_y - float(w @ centre),
+        weights=weights,
+        bias=float(at_centre - weights @ frame.centre),
         score=float(np.mean(defined)) if defined else float("nan"),
         by_fold=torch.tensor(scores, dtype=torch.float64),
         measure="auc" if is_binary else "r2",
@@ -171,8 +176,8 @@ def probe(
 
 
 def _score(read: np.ndarray, labels: np.ndarray, is_binary: bool) -> float:
-    if is_binary:
-        return auc(read, labels == 1)
+    if is_binary:  # 0 and 1, seen from between
+        return auc(read, labels > 0)
     spread = ((labels - labels.mean()) ** 2).sum()
     return float(1 - ((labels - read) ** 2).sum() / spread) if spread > 0 else float("nan")
 
@@ -186,18 +191,64 @@ def _pieces(rows: Rows, which: np.ndarray) -> Iterator[tuple[slice, Tensor]]:
         yield part, rows.read(slice(places[0], places[-1] + 1) if in_a_run else places)
 
 
-def _centre(rows: Rows, kept: np.ndarray) -> Tensor:
-    """(H,) a point in the midst of the states: sums of what is left after it lose no digits."""
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A point in the midst of numbers, and how far they lie from it: from there and in that unit
+    their sums lose no digits, and no square leaves the numbers, however large or small they are.
+
+    Attributes:
+        centre: (H,) float64.
+        unit: (H,) float64, a power of two, by which dividing is exact.
+    """
+
+    centre: Tensor
+    unit: Tensor
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """(n, H) values as they are seen from the centre, in their own precision."""
+        inverse = (1 / self.unit).to(values.dtype)
+        return (values * inverse).sub_((self.centre / self.unit).to(values.dtype))
+
+
+def _frame(rows: Rows, kept: np.ndarray) -> Frame:
     some = kept[:: max(1, len(kept) // 4096)]
-    return rows.read(rows.at(some)).double().mean(0)
+    centre = _mean(rows.read(rows.at(some)).double())
+    low, high = torch.full((2, rows.H), torch.inf, dtype=torch.float64)
+    high = -high
+    for _, values in _pieces(rows, kept):
+        low = torch.minimum(low, values.amin(0).double())
+        high = torch.maximum(high, values.amax(0).double())
+    return Frame(centre, _unit(centre, low, high, 1022 if rows.is_double else 126))
 
 
-def _moments(rows: Rows, which: np.ndarray, labels: np.ndarray, centre: Tensor) -> Moments:
+def _label_frame(labels: np.ndarray) -> Frame:
+    y = torch.from_numpy(labels)
+    centre = _mean(y)
+    return Frame(centre, _unit(centre, y.min(), y.max(), 1022))
+
+
+def _mean(values: Tensor) -> Tensor:
+    return (values / len(values)).sum(0)  # the sum of the values themselves may be infinite
+
+
+def _unit(centre: Tensor, low: Tensor, high: Tensor, most: int) -> Tensor:
+    """The power of two above how far values lie from their centre; 1 where they are all there.
+
+    Args:
+        most: the largest exponent, up or down, at which its inverse is a number too.
+    """
+    furthest = torch.maximum(high / 4 - centre / 4, centre / 4 - low / 4)
+    _, exponent = torch.frexp(furthest)
+    power = torch.where(furthest > 0, exponent + 2, 0).clamp(-most, most)
+    return torch.ldexp(torch.ones_like(centre), power)
+
+
+def _moments(rows: Rows, which: np.ndarray, labels: np.ndarray, frame: Frame) -> Moments:
     H = rows.H
     block = max(64, -(-H // 4))
     x, xx, xy = (torch.zeros(shape, dtype=torch.float64) for shape in (H, (H, H), H))
     for part, values in _pieces(rows, which):
-        z = values - centre.to(values.dtype)  # (n, H)
+        z = frame(values)  # (n, H)
         x += z.sum(0, dtype=torch.float64)
         xy += z.t().mv(torch.from_numpy(labels[part]).to(z.dtype))
         for i in range(0, H, block):  # the upper half will do, as xx is symmetric
@@ -206,10 +257,10 @@ def _moments(rows: Rows, which: np.ndarray, labels: np.ndarray, centre: Tensor) 
     return Moments(len(which), x, float(labels.sum()), xx, xy, float(labels @ labels))
 
 
-def _along(rows: Rows, which: np.ndarray, weights: Tensor, centre: Tensor) -> np.ndarray:
-    """(n,) float64 where the states are along a direction, from a point in their midst."""
+def _along(rows: Rows, which: np.ndarray, weights: Tensor, frame: Frame) -> np.ndarray:
+    """(n,) float64 where the states are along a direction, as the frame sees them."""
     read = np.empty(len(which))
     for part, values in _pieces(rows, which):
-        z = values - centre.to(values.dtype)
+        z = frame(values)
         read[part] = (z @ weights.to(z.dtype)).numpy()
     return read

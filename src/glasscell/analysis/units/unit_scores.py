@@ -70,7 +70,7 @@ def auc(values: np.ndarray, is_positive: np.ndarray) -> float:
 
 def label_profile(labels: np.ndarray, measure: Measure) -> np.ndarray:
     """(n,) the labels, or for Spearman their ranks, centred and of norm 1."""
-    y = midranks(labels) if measure == "spearman" else labels.astype(np.float64)
+    y = midranks(labels) if measure == "spearman" else _in_reach(labels)
     y = y - y.mean()
     return y / np.sqrt(_dot(y, y))
 
@@ -93,7 +93,7 @@ def scored(
     pairs = positives * (n - positives)
 
     def one(u: int) -> None:
-        z = columns[u].astype(np.float64) if measure == "pearson" else midranks(columns[u])
+        z = _in_reach(columns[u]) if measure == "pearson" else midranks(columns[u])
         if measure == "auc":
             above = _dot(z, labels) - positives * (positives - 1) / 2
             score[u] = above / pairs - 0.5
@@ -112,6 +112,13 @@ def scored(
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         list(threads.map(one, range(U)))
     return Scored(score, profile, scale)
+
+
+def _in_reach(values: np.ndarray) -> np.ndarray:
+    """The values in float64, times a power of two that leaves their squares numbers."""
+    values = values.astype(np.float64)
+    _, exponent = np.frexp(np.abs(values).max())
+    return np.ldexp(values, -exponent)
 
 
 def _dot(one: np.ndarray, two: np.ndarray) -> float:

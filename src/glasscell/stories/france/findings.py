@@ -7,30 +7,17 @@ from __future__ import annotations
 from glasscell import plots
 from glasscell.explaining import Check, Code, Heading, Piece, Prose, Table, literal, percent
 from glasscell.stories.drawing import figure
+from glasscell.stories.france import verdicts
 from glasscell.stories.france.forgetting import Gates, Trail
-from glasscell.stories.france.knowing import Around, Known, country_auc
+from glasscell.stories.france.knowing import Around, Known
 from glasscell.stories.france.moving import Edited
 from glasscell.stories.france.reading import Read, Trained
 from glasscell.stories.france.switching import ENOUGH, Switch
 from glasscell.tasks.france import COUNTRIES, EXAMPLE
 
-FAR = 0.5  # a trail that keeps less than this has mostly been forgotten
-
 
 def what_is_known(found: list[Known], seen: Read, tokens: list[str]) -> list[Piece]:
     gender = next(each for each in found if each.feature == "a man")
-    alone = [each.alone for each in found[: len(COUNTRIES)]]
-    mean = country_auc(found)
-    clear = [each for each in found[len(COUNTRIES) :] if each.alone > 0.98]
-    says = (
-        f"The country is spread out: no unit alone tells one with an AUC above {max(alone):.2f}, "
-        f"and all {seen.layer.hidden_size} together do with {mean:.4f}, the mean of the six. "
-        if max(alone) < 0.98
-        else f"At least one country has a unit of its own (AUC {max(alone):.2f}); all together "
-        f"tell the six with {mean:.4f} on average. "
-    )
-    for each in clear:
-        says += f"Unit {each.unit} alone tells “{each.feature}” with {each.alone:.3f}. "
     return [
         Heading("Which unit knows what"),
         Prose(
@@ -47,7 +34,7 @@ def what_is_known(found: list[Known], seen: Read, tokens: list[str]) -> list[Pie
             ],
             align="lrrr",
         ),
-        Prose(says.strip()),
+        Prose(verdicts.who_knows(found, seen.layer.hidden_size)),
         figure(
             plots.unit_strips,
             seen.layer,
@@ -67,16 +54,12 @@ def what_but_does(
     country = by["but", "country"]
     of_country, of_person = around
     f = gates.at
-    shut = gates.units[0]
-    knows = [f"“{each.feature}”" for each in found if each.unit == shut]
-    same = f" It is the unit that tells {' and '.join(knows)} best." if knows else ""
     return [
         Heading("What “but” makes it forget"),
         Prose(
             "After `but` somebody else comes, after `because` the same people go on. Compare the "
-            "forget gates at the two words, over all held-out sentences. Unit "
-            f"{shut} differs most: at `because` it keeps {percent(float(f['because'][shut]))} of "
-            f"what it holds, at `but` {percent(float(f['but'][shut]))}.{same}"
+            "forget gates at the two words, over held-out sentences. "
+            + verdicts.what_shuts(gates, found)
         ),
         Table(
             ["unit", "$f$ at `but`", "$f$ at `because`"],
@@ -87,9 +70,12 @@ def what_but_does(
             align="rrr",
         ),
         Prose(
-            "What is lost with it? Tell each sentence twice, the second time with one word "
-            "changed: another country, or a first person of the other gender. The distance "
-            "between the two runs' cell states is what the word has left behind."
+            "What is lost with it? Read each sentence twice, the second time with one word "
+            "changed: the name of another country, or a first name of the other gender. All other "
+            "words stay as they are, even if the sentence then contradicts itself. So what still "
+            "differs between the two runs' cell states is what that one word has left behind; "
+            f"here is how far apart they are, the mean of {person.sentences} sentences with `but` "
+            f"and {stays.sentences} with `because`."
         ),
         figure(
             plots.courses,
@@ -97,7 +83,7 @@ def what_but_does(
             ("noun", "but / because", "name / she, he", "did", "not"),
             across="word",
             up="distance of cell states",
-            caption="How far apart two tellings stay that differ in one word.",
+            caption="How far apart two runs stay that differ in one word.",
             alt="Four lines over five words: "
             + "; ".join(
                 f"{t.changed} changed with {t.joint}, from {t.distances[0]:.2f} to "
@@ -105,46 +91,9 @@ def what_but_does(
                 for t in trails
             ),
         ),
-        Prose(_verdict(person, stays, country)),
-        Prose(_erased(of_person, of_country)),
+        Prose(verdicts.what_goes(person, stays, country)),
+        Prose(verdicts.what_is_left(of_person, of_country, person)),
     ]
-
-
-def _verdict(person: Trail, stays: Trail, country: Trail) -> str:
-    says = (
-        f"Over `but` and the words to “{person.words[-1]}” the first person's trail goes from "
-        f"{person.distances[0]:.2f} to {person.distances[-1]:.2f} ({percent(person.left)} of it), "
-        f"over `because` from {stays.distances[0]:.2f} to {stays.distances[-1]:.2f} "
-        f"({percent(stays.left)}). The country's goes from {country.distances[0]:.2f} to "
-        f"{country.distances[-1]:.2f} ({percent(country.left)}). "
-    )
-    if person.left < FAR <= min(stays.left, country.left):
-        return says + "So `but` lets the person go and keeps the country, as the grammar allows."
-    if person.left < min(stays.left, country.left):
-        return says + (
-            "So `but` weakens the person and spares the country, though this model has not "
-            "learned to let go of most of it: nothing punishes it for remembering."
-        )
-    return says + "So this model has not learned to forget the person at `but`."
-
-
-def _erased(person: Around, country: Around) -> str:
-    before, after = person.before, person.after
-    says = (
-        f"The best single unit tells “{before.feature}” with an AUC of {before.alone:.3f} before "
-        f"`but` and {after.alone:.3f} once the next person is named (“{country.before.feature}”: "
-        f"{country.before.alone:.3f} and {country.after.alone:.3f}). "
-    )
-    if after.direction > 0.98:
-        return says + (
-            f"All units together still tell it with {after.direction:.3f}: a forget gate shrinks "
-            "what a unit holds, and a straight line through all of them can read even a small "
-            "rest. What is small hardly moves the output, but it is not gone."
-        )
-    return says + (
-        f"All units together tell it with {before.direction:.3f} before and "
-        f"{after.direction:.3f} after."
-    )
 
 
 def the_switch(switch: Switch, edited: Edited, trained: Trained) -> list[Piece]:
@@ -152,14 +101,22 @@ def the_switch(switch: Switch, edited: Edited, trained: Trained) -> list[Piece]:
     reached = switch.found[-1].turned >= ENOUGH
     k = len(switch.units)
     names = ", ".join(map(str, switch.units))
+    needless = len(switch.found) - k
+    remain = (
+        f"remain without the {needless} that later ones made needless"
+        if needless
+        else "are what was found, and none of them is needless"
+        if reached
+        else "are what it has come to"
+    )
     first, last = EXAMPLE.country, COUNTRIES[1]
     pieces: list[Piece] = [
         Heading("From France to Italy, by hand"),
         Prose(
             "If some units carry the country, then giving them the values that they have in the "
             "same sentence about Italy should move it there. Which units? Begin with none, add "
-            "the one that helps most, and go on: a search on 300 training sentences, each moved "
-            "to another country from the verb on."
+            f"the one that helps most, and go on: a search on {switch.searched} sentences of the "
+            "training, each moved to another country from the verb on."
         ),
         Table(
             ["units so far", "added", "foods and drinks turned"],
@@ -176,13 +133,14 @@ def the_switch(switch: Switch, edited: Edited, trained: Trained) -> list[Piece]:
         )
     pieces += [
         Prose(
-            f"**{k} of {trained.model.lstm.hidden_size} units** ({names}) remain once those that "
-            f"later ones made needless are taken out. On {switch.sentences} held-out sentences, "
+            f"**{k} of {trained.model.lstm.hidden_size} units** ({names}) {remain}. On "
+            f"{switch.sentences} held-out sentences, "
             f"moved from any country to any other, {percent(result.turned)} of the foods and "
             f"drinks turn: "
             f"{percent(result.first)} of the first, {percent(result.second)} of the second, which "
             f"comes after `but` or `because`. The best single unit ({single}) turns "
-            f"{percent(alone.turned)}, and {k} units drawn at random {percent(switch.at_random)}."
+            f"{percent(alone.turned)}, and {k} drawn at random {percent(switch.at_random)} on "
+            "average."
         ),
         Prose(
             f"The example, told in {first.name}, with these units' cell states from its telling "

@@ -56,6 +56,7 @@ class Switch:
         alone: the unit that does most alone, of all units, and what it does there.
         at_random: the mean share that as many units turn, if drawn at random.
         sentences: how many held-out sentences that is of.
+        searched: how many training sentences the search went by.
     """
 
     found: tuple[Step, ...]
@@ -64,6 +65,7 @@ class Switch:
     alone: tuple[int, Outcome]
     at_random: float
     sentences: int
+    searched: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,4 +210,5 @@ def switch(trained: Trained, *, learn_on: int = 300, test_on: int = 500) -> Swit
         alone=(best, single[best]),
         at_random=sum(outcome(model, test, draw).turned for draw in draws) / len(draws),
         sentences=len(unseen),
+        searched=len(seen),
     )

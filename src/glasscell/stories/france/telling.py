@@ -18,8 +18,8 @@ def about_the_language(trained: Trained) -> list[Piece]:
             "To see what an LSTM remembers, one has to know what there is to remember. So these "
             "sentences come from a small grammar. The **country** decides the food and the drink. "
             "The **subject** decides between her, his and their. Then some sentences go on with "
-            "`because` and stay with the same people; others go on with `but` and bring new ones, "
-            "and nothing that follows depends on the first ones any more."
+            "`because` and stay with the same people; others go on with `but` and bring new ones: "
+            "once these are named, nothing depends on the first ones any more."
         ),
         Items([literal(written(each.words)) for each in (EXAMPLE, *samples)]),
         Table(
@@ -29,8 +29,9 @@ def about_the_language(trained: Trained) -> list[Piece]:
         Prose(
             f"There are {len(VOCABULARY)} words. Training sees {len(trained.task.sentences):,} "
             "sentences. One in five combinations of country, first people and verb is held out: "
-            "training never sees it, and everything below is measured on it alone. The example "
-            "is held out too."
+            "training never sees it. Everything below is measured on such sentences alone, but for "
+            "one search near the end, which goes by sentences of the training; what it finds is "
+            "then tried on others. The example is held out too."
         ),
     ]
 

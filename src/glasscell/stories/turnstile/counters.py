@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from glasscell.tasks.classic import (
 )
 from glasscell.tasks.classic.turnstile import COINS, PRICE
 from glasscell.tasks.forget_gates import start_forget_gate
-from glasscell.tracing import trace
+from glasscell.tracing import LayerTrace, trace
 from glasscell.training.generated import GeneratedRecipe, GeneratedRun, score, train_generated
 
 BY_HAND = "set by hand"
@@ -37,6 +38,8 @@ class Counter:
         lengths: of the sequences tried, in steps; the first is what training saw.
         right: for each of them, the share of steps told right.
         coins: for each kind of coin, the unit that follows its number best, and the correlation.
+        kind: where one coin has come, at the steps after it: the AUC of its kind along one
+            direction of the hidden state (0.5 is chance).
         total: R^2 of the number of all coins, read along one direction of the hidden state.
         to_price, beyond: the same, where no more than two coins have come, and where two or more
             have.
@@ -44,8 +47,10 @@ class Counter:
             0, 1, 2, ... coins.
         with_coins: the share of steps told right in the longest sequences where no coin has come
             so far, where one has, and where two or more have.
+        overflowed: at these same steps, the share where the answer is not a number.
         drift: how far the hidden state moves while no coin comes at all, from the end of the
-            length trained on to the end of the longest (Euclidean).
+            length trained on to the end of the longest (Euclidean); infinite where it leaves the
+            numbers that float32 has.
     """
 
     name: str
@@ -54,11 +59,13 @@ class Counter:
     lengths: tuple[int, ...]
     right: tuple[float, ...]
     coins: tuple[tuple[int, float], ...]
+    kind: float
     total: float
     to_price: float
     beyond: float
     reading: Tensor
     with_coins: tuple[float, ...]
+    overflowed: tuple[float, ...]
     drift: float
 
 
@@ -111,6 +118,7 @@ def _measured(
         probes[part] = told.probe
     read = probes["to"](layer["hidden"])  # (T, B)
     most = int(n.max())
+    with_coins, overflowed = _with_coins(model, lengths[-1])
     return Counter(
         name=name,
         model=model,
@@ -118,28 +126,50 @@ def _measured(
         lengths=tuple(lengths),
         right=tuple(right),
         coins=tuple(coins),
+        kind=_kind(layer, each),
         total=probes["all"].score,
         to_price=probes["to"].score,
         beyond=probes["beyond"].score,
         reading=torch.stack([read[n == k].mean() for k in range(most + 1)]),
-        with_coins=_with_coins(model, lengths[-1]),
+        with_coins=with_coins,
+        overflowed=overflowed,
         drift=_drift(model, lengths[0], lengths[-1]),
     )
 
 
-def _with_coins(model: SequenceModel, T: int) -> tuple[float, ...]:
-    batch = Turnstile(T).batch(SEQUENCES, _generator())
+def _kind(layer: LayerTrace, coins: Tensor) -> float:
+    """How well the hidden state tells which kind came.
+
+    Args:
+        coins: (T, B, 2) so far, kind by kind.
+    """
+    is_alone = coins.sum(-1) == 1
+    later = is_alone & (is_alone.cumsum(0) > 1)  # not while the coin itself is read
+    found = analysis.find_units(layer, coins[..., 0] == 1, "hidden", mask=later, chance=None)
+    return float("nan") if found.probe is None else found.probe.score
+
+
+def _with_coins(model: SequenceModel, T: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The share of steps told right, and of those without an answer, by the coins so far."""
+    task = Turnstile(T)
+    batch = task.batch(SEQUENCES, _generator())
     n = batch.inputs.sum(-1).cumsum(0)  # (T, B)
     with torch.no_grad():
-        right = (model(batch.inputs).squeeze(-1) > 0) == (n >= PRICE)
+        answers = model(batch.inputs)
+    right, lost = task.right(answers, batch), answers.squeeze(-1).isnan()
     groups = [n == k for k in range(PRICE)] + [n >= PRICE]
-    return tuple(float(right[group].double().mean()) for group in groups)
+
+    def shares(steps: Tensor) -> tuple[float, ...]:
+        return tuple(float(steps[group].double().mean()) for group in groups)
+
+    return shares(right), shares(lost)
 
 
 def _drift(model: SequenceModel, seen: int, T: int) -> float:
     with torch.no_grad():
         h, _ = model.rnn(torch.zeros(T, 1, len(COINS)))
-    return float((h[-1] - h[seen - 1]).norm())
+    moved = float((h[-1].double() - h[seen - 1]).norm())
+    return moved if math.isfinite(moved) else math.inf
 
 
 def _generator() -> torch.Generator:

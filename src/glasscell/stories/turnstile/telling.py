@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from glasscell import plots
 from glasscell.explaining import Heading, Piece, Prose, Table, number, percent
 from glasscell.stories.drawing import figure
+from glasscell.stories.turnstile import verdicts
 from glasscell.stories.turnstile.counters import Counter
 from glasscell.tasks.classic import Turnstile
 from glasscell.tasks.classic.turnstile import COINS, PRICE
-
-DRIFTS = 0.1  # a hidden state that moves further than this while nothing happens drifts
 
 
 def learned(counters: Sequence[Counter]) -> list[Piece]:
@@ -96,58 +95,14 @@ def counting(counters: Sequence[Counter]) -> list[Piece]:
             alt="Lines over the number of coins; at the end: "
             + ", ".join(f"{each.name} {float(each.reading[-1]):.2f}" for each in counters),
         ),
-        Prose(_do_they_count(counters, most)),
+        Prose(verdicts.do_they_count(counters[0], counters[1:])),
     ]
-
-
-def _do_they_count(counters: Sequence[Counter], most: int) -> str:
-    hand, *trained = counters
-    stops = [c for c in trained if float(c.reading[-1]) < (PRICE + most) / 2]
-    says = f"The network set by hand reads {float(hand.reading[-1]):.2f} after {most} coins. "
-    listed = ", ".join(f"the {c.name} {float(c.reading[-1]):.2f}" for c in trained)
-    says += f"Those that learned: {listed}. "
-    if len(stops) == len(trained):
-        rests = [c.beyond for c in trained]
-        says += (
-            "Along this direction they tell none, one, and **enough**: what comes after the price "
-            "makes no difference to the answer, so nothing taught them to count on. Other "
-            f"directions still hold something of the rest, with an $R^2$ from {min(rests):.2f} to "
-            f"{max(rests):.2f}."
-        )
-    elif stops:
-        says += f"These stop counting at the price: {', '.join(c.name for c in stops)}."
-    else:
-        says += "They go on counting beyond the price, though nothing asks them to."
-    kinds = [c for c in trained if min(abs(r) for _, r in c.coins) > 0.9]
-    if not kinds:
-        says += (
-            " Nor does any of them keep copper and silver apart: the answer does not depend on "
-            "which kind came."
-        )
-    return says
 
 
 def longer(counters: Sequence[Counter]) -> list[Piece]:
     """The same networks on sequences longer than any they were trained on."""
     hand, *trained = counters
     lengths = hand.lengths
-    worst = min(trained, key=lambda each: each.right[-1])
-    best = max(trained, key=lambda each: each.right[-1])
-    chance = Turnstile(lengths[-1]).chance
-    says = f"At {lengths[-1]:,} steps the network set by hand tells {percent(hand.right[-1])} right"
-    if best.right[-1] < 0.99:
-        says += (
-            f", the best of the others, the {best.name}, {percent(best.right[-1])}, and the "
-            f"{worst.name} {percent(worst.right[-1])}"
-        )
-        if worst.right[-1] < chance:
-            says += f", less than always giving the same answer ({percent(chance)})"
-        says += "."
-    else:
-        good = [each.name for each in trained if each.right[-1] >= 0.99]
-        says += f", and so do, or nearly so: {', '.join(good)}."
-        if len(good) < len(trained):
-            says += f" The {worst.name} tells {percent(worst.right[-1])}."
     return [
         Heading("Longer visits"),
         Prose(
@@ -171,7 +126,7 @@ def longer(counters: Sequence[Counter]) -> list[Piece]:
             alt="Lines over the length; at the longest: "
             + ", ".join(f"{each.name} {percent(each.right[-1])}" for each in counters),
         ),
-        Prose(says),
+        Prose(verdicts.how_far(hand, trained)),
         Prose(
             f"Where do they go wrong? Of the {lengths[-1]:,} steps, by the coins so far. And "
             f"beside it, how far the hidden state moves from step {lengths[0]} to step "
@@ -191,33 +146,5 @@ def longer(counters: Sequence[Counter]) -> list[Piece]:
             align="l" + "r" * (PRICE + 2),
             caption="Steps told right, and the distance.",
         ),
-        Prose(_why(hand, trained, lengths[0])),
+        Prose(verdicts.why(hand, trained)),
     ]
-
-
-def _why(hand: Counter, trained: Sequence[Counter], seen: int) -> str:
-    wrong = [c for c in trained if min(c.with_coins) < 0.99]
-    if not wrong:
-        return "They hold what they have counted, as long as that was tried."
-    too_early = [c for c in wrong if min(c.with_coins[:PRICE]) < 0.99]
-    too_late = [c for c in wrong if c.with_coins[PRICE] < 0.99]
-    says = ""
-    if too_early:
-        alone = "itself" if len(too_early) == 1 else "themselves"
-        says += (
-            f"Before the second coin has come, {_listed(too_early, 'opens', 'open')} by {alone}. "
-        )
-    if too_late:
-        says += f"With enough coins in, {_listed(too_late, 'is', 'are')} shut at times. "
-    if hand.drift == 0 and (moving := [c for c in wrong if c.drift > DRIFTS]):
-        says += (
-            f"While nothing happens, {_listed(moving, 'still moves', 'still move')}: in training "
-            f"nothing lasted longer than {seen} steps, so nothing taught standing still. With the "
-            "identity matrix nothing changes at all."
-        )
-    return says.strip()
-
-
-def _listed(counters: Sequence[Counter], one: str, several: str) -> str:
-    *most, last = [f"the {each.name}" for each in counters]
-    return f"{', '.join(most)} and {last} {several}" if most else f"{last} {one}"

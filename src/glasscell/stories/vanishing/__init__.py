@@ -18,17 +18,19 @@ def vanishing(budget: Budget | None = None, *, quick: bool = False) -> Explanati
 
     Returns:
         The story; what it says follows from what came out.
+
+    Raises:
+        InputError: a learning rate at which a training falls apart.
     """
     budget = budget or (QUICK if quick else Budget())
-    longest = budget.lengths[-1]
     with waiting() as say:
         found = trials(budget, say)
-        before = flows(longest, budget.hidden, budget.seeds[0])
+        before = flows(budget.longest, budget.hidden, budget.seeds[0])
     return Explanation(
         "Vanishing gradients: RNN against LSTM",
         [
             *telling.the_question(budget),
-            *telling.what_arrives(before, longest),
+            *telling.what_arrives(before, budget),
             *telling.what_is_learned(found, budget),
             *telling.does_it_explain(found),
             *telling.the_bill(found, budget),

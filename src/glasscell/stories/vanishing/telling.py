@@ -11,10 +11,9 @@ from glasscell import plots
 from glasscell.analysis import GradientFlow
 from glasscell.explaining import Code, Equation, Heading, Items, Piece, Prose, Table, number
 from glasscell.stories.drawing import figure
+from glasscell.stories.vanishing import verdicts
 from glasscell.stories.vanishing.trials import NETWORKS, SOLVED, TASKS, Budget, Trial, of
-
-ARRIVES = 0.01  # the part of a gradient from which on it counts as arriving
-TITLES = {"temporal_order": "Temporal order", "adding": "The adding problem"}
+from glasscell.stories.vanishing.verdicts import TITLES
 
 
 def the_question(budget: Budget) -> list[Piece]:
@@ -31,7 +30,7 @@ def the_question(budget: Budget) -> list[Piece]:
                 "Four answers; guessing gets 0.25 right.",
                 "**Adding**: among random numbers two are marked, both in the first half. What is "
                 "0.5 + a quarter of their sum? Always saying 0.5 has a mean squared error of "
-                f"{TASKS['adding'](budget.lengths[-1]).chance:.4f}.",
+                f"{TASKS['adding'](budget.longest).chance:.4f} at T = {budget.longest}.",
             ]
         ),
         Prose(
@@ -43,16 +42,13 @@ def the_question(budget: Budget) -> list[Piece]:
     ]
 
 
-def what_arrives(flows: Mapping[str, GradientFlow], T: int) -> list[Piece]:
-    """The gradient before any training."""
+def what_arrives(flows: Mapping[str, GradientFlow], budget: Budget) -> list[Piece]:
+    """The gradient before any training, over the longest sequences and from the first seed."""
+    T = budget.longest
     rows = [
         [name, number(flow.rate, 3), flow.reach, number(float(flow.relative[-1]), 2), flow.verdict]
         for name, flow in flows.items()
     ]
-    carried = [name for name, flow in flows.items() if flow.verdict == "carried"]
-    gone = [name for name, flow in flows.items() if flow.verdict == "vanishing"]
-    says = f"Over {T} steps the gradient vanishes in: {'; '.join(gone)}. " if gone else ""
-    says += f"It is carried in: {'; '.join(carried)}." if carried else "It is carried in none."
     return [
         Heading("What arrives"),
         Prose(
@@ -67,7 +63,7 @@ def what_arrives(flows: Mapping[str, GradientFlow], T: int) -> list[Piece]:
         ),
         Prose(
             "So much depends on where the forget gate begins. Here is what arrives, "
-            f"before any training, over {T} steps of the adding problem."
+            f"before any training (seed {budget.seeds[0]}), over {T} steps of the adding problem."
         ),
         Table(
             ["network", "times, each step back", "steps with 1 % or more",
@@ -83,7 +79,7 @@ def what_arrives(flows: Mapping[str, GradientFlow], T: int) -> list[Piece]:
             alt="Lines that fall with the distance; at the first step: "
             + ", ".join(f"{n} {float(f.relative[-1]):.1e}" for n, f in flows.items()),
         ),
-        Prose(says),
+        Prose(verdicts.what_arrives(flows, T)),
     ]  # fmt: skip
 
 
@@ -102,18 +98,19 @@ def what_is_learned(found: Sequence[Trial], budget: Budget) -> list[Piece]:
                 "happen, not how often."
                 if seeds == 1
                 else f"{seeds} trainings each, from seeds {', '.join(map(str, budget.seeds))}; "
-                "the median is shown."
+                "the median score is shown, in bold where all of them solved the task."
             )
         )
     )
     for task, kind in TASKS.items():
-        lower = kind(budget.lengths[0]).goal == "lower"
+        lower = kind.goal == "lower"
+        chances = {kind(T).chance for T in budget.lengths}
         scores = {n: [_score(of(found, task=task, network=n, T=T)) for T in budget.lengths]
                   for n in NETWORKS}  # fmt: skip
         rows = [
             [
                 name,
-                *(_cell(of(found, task=task, network=name, T=T), budget) for T in budget.lengths),
+                *(_cell(of(found, task=task, network=name, T=T)) for T in budget.lengths),
             ]
             for name in NETWORKS
         ]
@@ -126,7 +123,8 @@ def what_is_learned(found: Sequence[Trial], budget: Budget) -> list[Piece]:
                 rows,
                 align="l" + "r" * len(budget.lengths),
                 caption=f"{measure.capitalize()} on 500 new sequences, and after how many updates "
-                f"it was solved ({sign} {SOLVED[task]}).",
+                f"it was solved ({sign} {SOLVED[task]})"
+                + ("." if seeds == 1 else ": the median of those trainings that solved it."),
             ),
             figure(
                 plots.courses,
@@ -134,42 +132,23 @@ def what_is_learned(found: Sequence[Trial], budget: Budget) -> list[Piece]:
                 list(budget.lengths),
                 across="T, steps (log scale)",
                 up=measure,
-                level=(kind(budget.lengths[-1]).chance, "chance"),
+                level=(
+                    kind(budget.longest).chance,
+                    "chance" if len(chances) == 1 else f"chance at T = {budget.longest}",
+                ),
                 logarithmic=True,
                 caption=f"{TITLES[task]}: {measure} over T.",
                 alt=f"Lines over T; at {budget.lengths[-1]}: "
                 + ", ".join(f"{n} {values[-1]:.3g}" for n, values in scores.items()),
             ),
-            Prose(_solvers(found, task, budget)),
+            Prose(verdicts.who_solves(found, task, budget)),
         ]
     return pieces
 
 
 def does_it_explain(found: Sequence[Trial]) -> list[Piece]:
     """Whether what arrived before training tells what was learned."""
-    arrived = [t for t in found if t.before >= ARRIVES]
-    others = [t for t in found if t.before < ARRIVES]
-
-    def share(trials: Sequence[Trial]) -> str:
-        return f"{sum(t.solved for t in trials)} of {len(trials)}"
-
-    says = (
-        f"Of the trainings in which 1 % of the gradient or more arrived at the first step before "
-        f"training, {share(arrived)} solved their task within the budget; of the others "
-        f"{share(others)}. "
-    )
-    exceptions = [t for t in others if t.solved]
-    if exceptions:
-        t = min(exceptions, key=lambda each: each.before)
-        says += (
-            f"What arrives at the start is not everything: “{t.network}” solved "
-            f"{TITLES[t.task].lower()} with T = {t.T} from {number(t.before, 2)}; at the end "
-            f"{number(t.after, 2)} arrived"
-            + (", so training itself opened the way." if t.after >= ARRIVES else ".")
-        )
-    elif arrived and all(t.solved for t in arrived):
-        says += "In this run, what arrived before training told exactly what would be learned."
-    return [Heading("Does one explain the other?"), Prose(says)]
+    return [Heading("Does one explain the other?"), Prose(verdicts.does_it_explain(found))]
 
 
 def the_bill(found: Sequence[Trial], budget: Budget) -> list[Piece]:
@@ -193,30 +172,16 @@ def _score(trials: Sequence[Trial]) -> float:
     return median(t.run.score for t in trials)
 
 
-def _cell(trials: Sequence[Trial], budget: Budget) -> str:
-    score = (
-        f"{_score(trials):.3g}" if trials[0].task == "temporal_order" else f"{_score(trials):.4f}"
-    )
+def _cell(trials: Sequence[Trial]) -> str:
+    """The median score, in bold if every training solved it, and how many did after how long."""
+    digits = ".3g" if trials[0].task == "temporal_order" else ".5f"
+    score = f"{_score(trials):{digits}}"
     solved = [t.run.steps for t in trials if t.solved]
+    if len(solved) == len(trials):
+        score = f"**{score}**"
     if not solved:
         return score
+    after = f"after {median(solved):,.0f}"
     if len(trials) == 1:
-        return f"**{score}** after {solved[0]:,}"
-    return f"**{score}**, {len(solved)} of {len(trials)}, after {median(solved):,.0f}"
-
-
-def _solvers(found: Sequence[Trial], task: str, budget: Budget) -> str:
-    says = []
-    for name in NETWORKS:
-        lengths = [
-            T
-            for T in budget.lengths
-            if all(t.solved for t in of(found, task=task, network=name, T=T))
-        ]
-        if len(lengths) == len(budget.lengths):
-            says.append(f"{name} solves it at every length.")
-        elif lengths:
-            says.append(f"{name} solves it at T = {', '.join(map(str, lengths))}.")
-        else:
-            says.append(f"{name} solves it at no length.")
-    return "Within this budget: " + " ".join(says)
+        return f"{score} {after}"
+    return f"{score}, solved in {len(solved)} of {len(trials)}, {after}"

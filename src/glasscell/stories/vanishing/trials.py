@@ -10,6 +10,7 @@ import torch
 
 from glasscell import analysis
 from glasscell.analysis import GradientFlow
+from glasscell.errors import InputError
 from glasscell.nn import LSTM
 from glasscell.tasks.classic import (
     Adding,
@@ -23,6 +24,7 @@ from glasscell.training.generated import GeneratedRecipe, GeneratedRun, train_ge
 SOLVED = {"temporal_order": 0.99, "adding": 0.002}
 TASKS = {"temporal_order": TemporalOrder, "adding": Adding}
 FLOW_SEQUENCES = 8  # that gradients are followed through
+SHORTEST = 20  # steps, that both tasks can have
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,9 @@ class Budget:
         batch: sequences an update.
         learning_rate: Adam's.
         seeds: of weights and sequences; each is a training of its own.
+
+    Raises:
+        InputError: no length or no seed, one given twice, or a number that is too small.
     """
 
     lengths: tuple[int, ...] = (50, 100, 200, 400)
@@ -65,6 +70,24 @@ class Budget:
     batch: int = 32
     learning_rate: float = 5e-3
     seeds: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        for name in ("lengths", "seeds"):
+            given = getattr(self, name)
+            if not given or len(set(given)) < len(given):
+                raise InputError(f"{name}: expected one or more, all different, got {given}")
+        if min(self.lengths) < SHORTEST:
+            raise InputError(f"lengths: expected at least {SHORTEST} steps, got {self.lengths}")
+        for name in ("steps", "hidden", "batch"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise InputError(f"learning_rate: expected more than 0, got {self.learning_rate}")
+
+    @property
+    def longest(self) -> int:
+        """The greatest T."""
+        return max(self.lengths)
 
 
 QUICK = Budget(lengths=(20, 60), steps=250, hidden=16)

@@ -11,6 +11,7 @@ from glasscell.errors import InputError
 from glasscell.tasks.generated import Batch, Goal
 
 CORRECT = 0.04  # the paper's: an answer is right within this distance
+FIRST = 10  # steps, among which the first mark is
 
 
 @dataclass(frozen=True)
@@ -54,17 +55,24 @@ class Adding:
         """The mean squared error of always saying 0.5: the variance of (X1 + X2) / 4.
 
         Each number has variance 1/3. One of the two is the first step, which counts as 0, in 1
-        case of 10, and else in 1 of the T/2 - 2 that are left.
+        case of 10, and else in 1 of the T/2 - 2 that are left; of all T/2 - 1, where the first
+        mark is beyond them.
         """
-        first = 1 / 10 + 9 / 10 / (self.T // 2 - 2)
+        half = self.T // 2 - 1
+        within = min(half, FIRST) - 1  # first marks after the first step, among the first T/2 - 1
+        first = (1 + within / (half - 1) + (FIRST - 1 - within) / half) / FIRST
         return (2 - first) / 3 / 16
 
     def batch(self, size: int, generator: torch.Generator) -> Batch:
         T, B = self.T, size
         value = 2 * torch.rand(T, B, generator=generator) - 1  # (T, B)
-        one = torch.randint(10, (B,), generator=generator)
-        other = torch.randint(T // 2 - 2, (B,), generator=generator)
+        half = T // 2 - 1
+        one = torch.randint(FIRST, (B,), generator=generator)
+        other = torch.randint(half - 1, (B,), generator=generator)
         other += other >= one  # any of the first T/2 - 1 but `one`
+        if half < FIRST:  # then `one` may lie beyond them, and takes none of them away
+            free = torch.randint(half, (B,), generator=generator)
+            other = torch.where(one < half, other, free)
         which = torch.arange(B)
         mark = torch.zeros(T, B)
         mark[[0, -1]] = -1.0

@@ -49,7 +49,10 @@ class Turnstile:
 
     @property
     def chance(self) -> float:
-        """The share of steps told right by always saying what is more often true.
+        """The share of steps told right by always giving one answer: what is more often true.
+
+        It is shut at most steps at the beginning and open at most later ones, so that to count
+        steps alone does better.
 
         Of n coins at n of T steps at random, the second comes at step 2 (T + 1) / (n + 1) on
         average, counted from 1 (order statistics), and from there the turnstile is open.
@@ -73,5 +76,12 @@ class Turnstile:
         """Binary cross-entropy of the logits (T, B, 1), in nats a step."""
         return F.binary_cross_entropy_with_logits(outputs.squeeze(-1), batch.targets)
 
+    def right(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """(T, B) whether each step's answer (T, B, 1) is right: above 0 says open. NaN says
+        neither, and is wrong.
+        """
+        answers = outputs.squeeze(-1)
+        return ((answers > 0) == (batch.targets > 0)) & ~answers.isnan()
+
     def score(self, outputs: Tensor, batch: Batch) -> float:
-        return float(((outputs.squeeze(-1) > 0) == (batch.targets > 0)).double().mean())
+        return float(self.right(outputs, batch).double().mean())
