@@ -93,7 +93,9 @@ def test_no_auc_in_the_prose_is_below_one_of_the_table():
 
 def test_a_country_that_is_not_known_is_not_spread_out():
     says = who_knows(known(0.6, 0.7), 32)
-    assert "not told well, neither by one unit (an AUC of at most 0.600) nor by all 32" in says
+    assert (
+        "not told for certain, neither by one unit (an AUC of at most 0.600) nor by all 32" in says
+    )
     assert "spread" not in says
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from glasscell.errors import InputError
 from glasscell.tasks.france import (
     COUNTRIES,
     EXAMPLE,
@@ -159,3 +160,8 @@ def test_the_model_says_the_same_with_and_without_lengths(sentences):
     weights = model.lstm.state_dict()
     bias = weights["bias_ih_l0"] + weights["bias_hh_l0"]
     assert torch.equal(bias[7:14], torch.ones(7))
+
+
+def test_there_are_no_batches_of_no_sentences():
+    with pytest.raises(InputError, match="sentences: expected at least 1, got 0"):
+        France(0)

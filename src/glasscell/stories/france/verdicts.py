@@ -32,8 +32,8 @@ def who_knows(found: list[Known], units: int) -> str:
         )
     else:
         says = (
-            f"The country is not told well, neither by one unit (an AUC of at most {best:.3f}) nor "
-            f"by all {units} together ({mean:.4f}, the mean of the six)."
+            f"The country is not told for certain, neither by one unit (an AUC of at most "
+            f"{best:.3f}) nor by all {units} together ({mean:.4f}, the mean of the six)."
         )
     for each in found[len(COUNTRIES) :]:
         if each.alone > CLEAR:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from glasscell.errors import InputError
 from glasscell.tasks.france.language import FEATURES, ID, NOUNS, VOCABULARY, Language, Sentence
 from glasscell.tasks.generated import Batch, Goal
 
@@ -20,6 +21,9 @@ class France:
         sentences: how many are drawn to train on, once; batches are drawn from them.
         language: which combinations are held out.
         seed: of the sentences drawn.
+
+    Raises:
+        InputError: no sentences.
     """
 
     name = "france"
@@ -30,6 +34,8 @@ class France:
     def __init__(
         self, sentences: int = 30_000, language: Language | None = None, seed: int = 1
     ) -> None:
+        if sentences < 1:
+            raise InputError(f"sentences: expected at least 1, got {sentences}")
         self.language = language or Language()
         self.sentences = self.language.sentences(sentences, seed)
         self._all = encoded(self.sentences)
