@@ -32,7 +32,8 @@ def test_generate_under_edits(cli, trained, tmp_path):
     options = ("--length", 30, "--temperature", 0, "--edits", path)
     found = cli("generate", trained, "--prompt", "The ", *options).out
     run = load(trained)
-    likeliest = run.vocabulary.decode([int(run.model.output.bias.argmax())])
+    bias = run.model.state_dict()["output.bias"]
+    likeliest = run.vocabulary.decode([int(bias.argmax())])
     assert found == "The " + 30 * likeliest + "\n"
 
 

@@ -10,7 +10,6 @@ from torch.nn import functional as F
 from glasscell.errors import InputError
 from glasscell.tasks.generated import Batch, Goal
 
-CORRECT = 0.04  # the paper's: an answer is right within this distance
 FIRST = 10  # steps, among which the first mark is
 
 
