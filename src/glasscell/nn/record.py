@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from glasscell.engines import Call, Record
+import torch
+
+from glasscell.engines import Call, GradientRecord, Record
 from glasscell.nn.layout import Layout
 
 
@@ -26,3 +28,13 @@ class LayerRecord:
 def layer_name(layer: int, reverse: bool) -> str:
     """The name of layer number `layer` in one direction: "l0", "l0_reverse"."""
     return f"l{layer}_reverse" if reverse else f"l{layer}"
+
+
+def with_gradients(call: Call) -> Call:
+    """The same call, whose backward is to leave the gradients of every step."""
+    call = call._replace(gradients=GradientRecord())
+    wants_gradient = (t is not None and t.requires_grad for t in call.tensors())
+    if torch.is_grad_enabled() and not any(wants_gradient):
+        # nothing here learns: but there is a backward only where something does
+        call = call._replace(h_0=call.h_0.clone().requires_grad_())
+    return call

@@ -13,13 +13,13 @@ from torch.utils.hooks import RemovableHandle
 
 from glasscell import ops
 from glasscell.cells import Cell, Weights, spec
-from glasscell.engines import ENGINES, Call, Choice, GradientRecord, Record, combined, explain
+from glasscell.engines import ENGINES, Call, Choice, Record, combined, explain
 from glasscell.engines.fused import lay_out_for_cudnn
 from glasscell.errors import InputError
 from glasscell.nn import arguments, compiled
 from glasscell.nn.edits import LayerEdit
 from glasscell.nn.layout import Layout, read_packed, read_padded
-from glasscell.nn.record import LayerRecord, layer_name
+from glasscell.nn.record import LayerRecord, layer_name, with_gradients
 
 Device = torch.device | str | int | None
 Lengths = Tensor | Sequence[int] | None
@@ -371,16 +371,6 @@ class Recurrent(nn.Module):
             if value != default:
                 text += f", {name}={value!r}"
         return text
-
-
-def with_gradients(call: Call) -> Call:
-    """The same call, whose backward is to leave the gradients of every step."""
-    call = call._replace(gradients=GradientRecord())
-    wants_gradient = (t is not None and t.requires_grad for t in call.tensors())
-    if torch.is_grad_enabled() and not any(wants_gradient):
-        # nothing here learns: but there is a backward only where something does
-        call = call._replace(h_0=call.h_0.clone().requires_grad_())
-    return call
 
 
 def _outside_the_graph() -> Callable:
