@@ -1,7 +1,7 @@
 """The equations: gate maps, and the LSTM, GRU and RNN cells built from them."""
 
 from glasscell.cells.cell import Cell, Step, StepBackward, StepGradient
-from glasscell.cells.edits import UNEDITED, StepEdits, composed
+from glasscell.cells.edits import UNEDITED, StepEdits, composed, kept
 from glasscell.cells.gates import RELU, SIGMOID, SQUASHES, TANH, GateMap, Squash, Weights
 from glasscell.cells.gru import GRU
 from glasscell.cells.lstm import LSTM, with_peepholes
@@ -28,5 +28,6 @@ __all__ = [
     "StepGradient",
     "Weights",
     "composed",
+    "kept",
     "with_peepholes",
 ]

@@ -32,7 +32,7 @@ class StepEdits:
         if quantity not in self.of:
             return q
         scale, shift = self.of[quantity]
-        return torch.where(scale.isnan(), shift, _kept(scale) * q + shift)
+        return torch.where(scale.isnan(), shift, kept(scale) * q + shift)
 
     def backward(self, quantity: str, dq: Tensor) -> Tensor:
         """dL/dq from dL/dq'."""
@@ -50,14 +50,16 @@ def composed(first: tuple[Tensor, Tensor], then: tuple[Tensor, Tensor]) -> tuple
     (scale, shift), (next_scale, next_shift) = first, then
     # q is replaced whichever of the two replaces it; but what the first put there, by the second
     replaced = scale.isnan() | next_scale.isnan()
-    kept, next_kept = _kept(scale), _kept(next_scale)
-    moved = next_kept * shift + next_shift
+    stays, next_stays = kept(scale), kept(next_scale)
+    moved = next_stays * shift + next_shift
     return (
-        (kept * next_kept).masked_fill(replaced, torch.nan),
+        (stays * next_stays).masked_fill(replaced, torch.nan),
         torch.where(next_scale.isnan(), next_shift, moved),
     )
 
 
-def _kept(scale: Tensor) -> Tensor:
-    """What stays of q: nothing where it is replaced. Never NaN, which autograd would multiply."""
+def kept(scale: Tensor) -> Tensor:
+    """dq'/dq: what stays of q, nothing where it is replaced. Never NaN, which autograd would
+    multiply.
+    """
     return scale.masked_fill(scale.isnan(), 0)

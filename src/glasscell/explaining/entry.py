@@ -58,7 +58,7 @@ def explain(
         units: which units are shown; if absent all, or of more than eight the first and the last.
         weights: of the equations, where a `Cell` is given.
         example: the name of one that needs nothing else: "forget-layer", or a guided one that
-            first trains a small model; any other name is answered with all of them.
+            first trains small models and has figures: "turnstile", "france", "vanishing".
 
     Returns:
         The explanation. It shows itself in a notebook; `print` gives its text, `.markdown()` and
@@ -66,7 +66,8 @@ def explain(
 
     Raises:
         TypeError: subject is none of these.
-        InputError: a shape, step, unit or name that does not fit.
+        InputError: a shape, step, unit or name that does not fit; a guided example without
+            plotly.
 
     Example:
         >>> cell = glasscell.LSTMCell(3, 3)

@@ -74,12 +74,12 @@ def _matrices(
     for name, (values, reason, columns, n) in reasons.items():
         pieces.append(Matrix(name, values, reason, rows=units, columns=columns))
         fits = values.shape == (H, n)
-        checks.append(Check(f"${name}$ is {size(values.shape)}: {reason}: {_verdict(fits)}", fits))
+        checks.append(Check(f"${name}$ is {size(values.shape)}: {reason}: {verdict(fits)}", fits))
     for name in (f"b{k}", f"b'{k}", f"p{k}"):
         if name in named:
             what = "a bias" if name[0] == "b" else "a peephole weight"
             fits = named[name].shape == (H,)
-            told = f"${name}$ is {size(named[name].shape)}: {what} for each unit: {_verdict(fits)}"
+            told = f"${name}$ is {size(named[name].shape)}: {what} for each unit: {verdict(fits)}"
             checks.append(Check(told, fits))
     if f"b'{k}" not in named and w.b_x is not None and w.b_h is not None:
         pieces.append(
@@ -88,7 +88,7 @@ def _matrices(
     return [*pieces, *checks]
 
 
-def _verdict(fits: bool) -> str:
+def verdict(fits: bool) -> str:
     return "fits" if fits else "does not fit"
 
 

@@ -9,7 +9,7 @@ from glasscell.explaining.accounts import SAME, accounts, largest_gap
 from glasscell.explaining.choice import chosen
 from glasscell.explaining.document import Explanation
 from glasscell.explaining.formulas import output_sum, shown_cell, state_sums, subscript
-from glasscell.explaining.gate import gate_pieces
+from glasscell.explaining.gate import gate_pieces, verdict
 from glasscell.explaining.moment import Moment
 from glasscell.explaining.named import named_vectors
 from glasscell.explaining.numerals import column, number, shown, size
@@ -188,19 +188,22 @@ def _output(moment: Moment, named: dict, units: list[int] | None) -> list[Piece]
         V = moment.weights.V.numpy()
         pieces += [
             Matrix("V", V, f"{moment.P} hidden values out, {moment.H} units in", columns=units),
-            Check(_fits("V", V.shape, f"{moment.P} hidden values out, {moment.H} units in")),
+            _fits("V", V.shape, (moment.P, moment.H), "hidden values out, units in"),
         ]
     of_h = units if moment.P == moment.H else None
     pieces.append(Vector("h_t", named["h_t"], of_h, "the new hidden state"))
     return pieces
 
 
-def _fits(name: str, shape: Sequence[int], reason: str) -> str:
-    return f"${name}$ is {size(shape)}: {reason}: fits"
+def _fits(name: str, shape: Sequence[int], expected: Sequence[int], reason: str) -> Check:
+    fits = tuple(shape) == tuple(expected)
+    told = f"${name}$ is {size(shape)}: {size(expected)}, {reason}: {verdict(fits)}"
+    return Check(told, fits)
 
 
 def _same_size(factors: list[str], named: dict) -> Check:
     sizes = {named[factor].shape for factor in factors}
     told = ", ".join(f"${factor}$" for factor in factors[:-1]) + f" and ${factors[-1]}$"
-    each = size(next(iter(sizes)))
-    return Check(f"{told} are each {each}: multiplied entry by entry: fits", len(sizes) == 1)
+    fits = len(sizes) == 1
+    each = " and ".join(size(shape) for shape in sorted(sizes))
+    return Check(f"{told} are each {each}: multiplied entry by entry: {verdict(fits)}", fits)

@@ -111,6 +111,7 @@ class RecurrentCell(nn.Module):
         """Changes what a step computes until the handle that comes back is removed. Steps are
         counted from the next call on.
         """
+        self.edited_record = None
         handle = RemovableHandle(self._edits, extra_dict=self._edited_steps)
         self._edits[handle.id], self._edited_steps[handle.id] = edit, 0
         return handle

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from glasscell.cells import Cell, GateMap
+from glasscell.cells import Cell, GateMap, kept
 from glasscell.engines import GradientRecord, Packing, Record, RunEdit, combined
 from glasscell.errors import InputError
 from glasscell.nn.layout import Layout
@@ -135,8 +135,7 @@ class LayerTrace:
         for edit in self.edits:
             if edit.quantity == self.definition.state:
                 scale, shift = (table.to(keep) for table in edit.of_tokens())
-                scale = scale.masked_fill(scale.isnan(), 0)  # replaced: nothing stays
-                keep, write = scale * keep, scale * write + shift
+                keep, write = kept(scale) * keep, kept(scale) * write + shift
         return keep, write
 
     def tokens(self, quantity: str) -> Tensor:

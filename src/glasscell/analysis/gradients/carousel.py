@@ -3,11 +3,12 @@
 import torch
 from torch import Tensor
 
+from glasscell.cells import kept
 from glasscell.engines import Call, Packing
 from glasscell.engines.replay import scan
 
 
-def kept(call: Call, gates: Tensor) -> Tensor | None:
+def keep_of(call: Call, gates: Tensor) -> Tensor | None:
     """(N, H) which part of the state each step keeps: f in an LSTM, z in a GRU, edits of the state
     included. None for a cell that writes its whole state anew.
 
@@ -21,7 +22,7 @@ def kept(call: Call, gates: Tensor) -> Tensor | None:
     for edit in call.edits:
         if edit.quantity == call.cell.state:
             scale, _ = edit.of_tokens()
-            keep = scale.nan_to_num(0) * keep  # NaN: replaced, so nothing stays
+            keep = kept(scale) * keep
     return keep
 
 

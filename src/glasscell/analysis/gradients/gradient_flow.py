@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from glasscell.analysis.gradients.batched_backward import Copies, Run, norm, run_of
-from glasscell.analysis.gradients.carousel import all_the_way, carried, kept
+from glasscell.analysis.gradients.carousel import all_the_way, carried, keep_of
 from glasscell.analysis.gradients.losses import Loss, on_last_state
 from glasscell.errors import InputError
 
@@ -255,7 +255,7 @@ def _norms(run: Run, copies: Copies) -> dict[str, Tensor]:
     for k, gate in enumerate(run.cell.gates):
         norms[f"d {gate.name}"] = norm(d.gates[:, k])
     d_state = d.h if d.c is None else d.c  # (N, H)
-    keep = kept(call, steps.gates)
+    keep = keep_of(call, steps.gates)
     if keep is None:
         return {**norms, "through_gates": norm(d_state)}
     along = carried(keep, d_state, call.packing)

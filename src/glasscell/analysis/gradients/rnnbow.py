@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from glasscell.analysis.gradients.batched_backward import Copies, norm, run_of
 from glasscell.analysis.gradients.losses import Loss, on_each_state
+from glasscell.cells import kept
 
 
 @dataclass(frozen=True)
@@ -161,8 +162,8 @@ def _terms(copies: Copies) -> tuple[Tensor, Tensor]:
         own, d_own = call.cell.activate(pre), d_own.clone()
         names = [gate.name for gate in call.cell.gates]
         for edit in call.edits:
-            if edit.quantity in names:  # dq'/dq, which is 0 where it was replaced
-                d_own[:, names.index(edit.quantity)] *= edit.of_tokens()[0].nan_to_num(0)
+            if edit.quantity in names:
+                d_own[:, names.index(edit.quantity)] *= kept(edit.of_tokens()[0])
     slopes = [gate.squash.slope(own[:, k]) for k, gate in enumerate(call.cell.gates)]
     dx_term = d_own * torch.stack(slopes, 1)  # (N, G, H)
     dh_term = dx_term

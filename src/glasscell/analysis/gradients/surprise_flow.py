@@ -20,7 +20,8 @@ class LayerFlow:
     """What of each surprise arrives at each step of one layer: Euclidean norms over its units.
 
     Row s, column t of each (W, W) tensor is about the surprise at token s and the state after
-    token t; 0 where t >= s, for what came later has no part in it. Everything in float64.
+    token t; 0 where t >= s, for what came later has no part in it. Norms in
+    float64, of gradients in the model's own precision.
 
     Attributes:
         kind: "lstm", "gru" or "rnn".

@@ -179,11 +179,6 @@ class Sentence:
         for word in (POSSESSIVES[who.kind] if self.own else "the", nouns[1], END):
             yield now.then(word)
 
-    @property
-    def first_noun(self) -> int:
-        """At which place the first food or drink stands."""
-        return next(t for t, word in enumerate(self.words) if word in NOUNS)
-
     def told_in(self, country: Country) -> Sentence:
         """The same sentence, about another country."""
         return replace(self, country=country)
