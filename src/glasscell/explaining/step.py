@@ -186,19 +186,15 @@ def _output(moment: Moment, named: dict, units: list[int] | None) -> list[Piece]
         assert moment.weights is not None
         assert moment.weights.V is not None
         V = moment.weights.V.numpy()
+        reason = f"{moment.P} hidden values out, {moment.H} units in"
+        fits = V.shape == (moment.P, moment.H)
         pieces += [
-            Matrix("V", V, f"{moment.P} hidden values out, {moment.H} units in", columns=units),
-            _fits("V", V.shape, (moment.P, moment.H), "hidden values out, units in"),
+            Matrix("V", V, reason, columns=units),
+            Check(f"$V$ is {size(V.shape)}: {reason}: {verdict(fits)}", fits),
         ]
     of_h = units if moment.P == moment.H else None
     pieces.append(Vector("h_t", named["h_t"], of_h, "the new hidden state"))
     return pieces
-
-
-def _fits(name: str, shape: Sequence[int], expected: Sequence[int], reason: str) -> Check:
-    fits = tuple(shape) == tuple(expected)
-    told = f"${name}$ is {size(shape)}: {size(expected)}, {reason}: {verdict(fits)}"
-    return Check(told, fits)
 
 
 def _same_size(factors: list[str], named: dict) -> Check:
