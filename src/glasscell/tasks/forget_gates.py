@@ -13,7 +13,11 @@ def start_forget_gate(layer: LSTM, bias: float) -> None:
     """Sets the forget gate's bias of every layer, the sum of the two that PyTorch keeps.
 
     1 is what Gers et al. (2000) and Jozefowicz et al. (2015) advise; 0 opens it by half.
+
+    Raises:
+        InputError: the layer is no LSTM, or has no biases.
     """
+    _check(layer)
     for b_x, b_h in _biases(layer):
         b_x.forget[:], b_h.forget[:] = bias, 0.0
 
@@ -28,8 +32,9 @@ def start_chrono(layer: LSTM, longest: int, generator: torch.Generator | None = 
         generator: for the draws.
 
     Raises:
-        InputError: longest is too short.
+        InputError: longest is too short; the layer is no LSTM, or has no biases.
     """
+    _check(layer)
     if longest < 3:
         raise InputError(f"longest: expected at least 3 steps, got {longest}")
     for b_x, b_h in _biases(layer):
@@ -45,6 +50,14 @@ class _Bias:
 
     def __init__(self, bias: Tensor) -> None:
         self.input, self.forget, _, _ = bias.detach().chunk(4)
+
+
+def _check(layer: object) -> None:
+    if not isinstance(layer, LSTM):
+        given = type(layer).__name__
+        raise InputError(f"layer: expected a glasscell.LSTM, which has a forget gate, got {given}")
+    if not layer.bias:
+        raise InputError("layer: expected one with biases, got bias=False")
 
 
 def _biases(layer: LSTM) -> list[tuple[_Bias, _Bias]]:

@@ -6,6 +6,7 @@ from scipy import stats
 
 import glasscell
 from glasscell.errors import InputError
+from glasscell.nn import GRU, LSTM, RNN
 from glasscell.tasks.classic import (
     Adding,
     SequenceModel,
@@ -96,3 +97,13 @@ def test_an_edited_bias_is_seen_by_the_kernels():
         layer(x)
     zero = trace["l0"].pre.forget_gate[0, 0] - layer.weight_ih_l0[3:6] @ x[0, 0]
     assert torch.allclose(zero, torch.full((3,), 7.0), atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [GRU(1, 2), RNN(1, 8), LSTM(1, 4, bias=False)])
+def test_only_an_lstm_with_biases_has_a_forget_gate_to_start(layer):
+    before = [weight.clone() for weight in layer.parameters()]
+    for start in (lambda: start_forget_gate(layer, 1.0), lambda: start_chrono(layer, 10)):
+        with pytest.raises(InputError, match="layer: expected"):
+            start()
+    for weight, same in zip(layer.parameters(), before, strict=True):
+        assert torch.equal(weight, same)
