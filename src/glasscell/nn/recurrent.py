@@ -393,6 +393,10 @@ def explain_engine(
     Raises:
         TypeError: layer is not one of Glasscell's.
         InputError: an input the layer would refuse.
+
+    Example:
+        >>> glasscell.explain_engine(lstm, x).refusals["reference"] is None  # it runs everything
+        True
     """
     if not isinstance(layer, Recurrent):
         raise TypeError(arguments.not_a_layer("layer", layer))

@@ -172,6 +172,12 @@ def load_edits(path: str | Path) -> list[Edit]:
     Raises:
         FileNotFoundError: there is no such file.
         InputError: the file holds no edits.
+
+    Example:
+        >>> edit = glasscell.Edit("encoder.l0", "cell", units=[1], scale=0.5)
+        >>> glasscell.save_edits(edit, "edits.json")
+        >>> with glasscell.edit(model, glasscell.load_edits("edits.json")):
+        ...     y = model(x)
     """
     path = Path(path)
     if not path.is_file():

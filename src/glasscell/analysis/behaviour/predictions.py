@@ -41,6 +41,11 @@ def predictions(logits: Tensor, ids: Tensor, top: int = 5) -> Predictions:
 
     Raises:
         InputError: shapes that do not belong together, a token outside the vocabulary, or no `top`.
+
+    Example:
+        >>> found = analysis.predictions(torch.zeros(5, 4), torch.tensor([0, 1, 2, 3, 0]), top=2)
+        >>> found.bits  # four tokens, each as probable
+        2.0
     """
     if logits.dim() != 2 or ids.shape != logits.shape[:1]:
         raise InputError(

@@ -27,6 +27,10 @@ class Saturation:
 def sigmoid_gates(layer: LayerTrace) -> tuple[str, ...]:
     """The gates of a layer that open and shut, between 0 and 1: an LSTM's three, a GRU's two,
     none of a simple RNN's.
+
+    Example:
+        >>> analysis.sigmoid_gates(trace["l0"])
+        ('input_gate', 'forget_gate', 'output_gate')
     """
     return tuple(gate.name for gate in layer.gate_maps if gate.opens)
 
@@ -46,6 +50,11 @@ def saturation(layer: LayerTrace, low: float = 0.1, high: float = 0.9) -> dict[s
 
     Raises:
         InputError: the layer has no sigmoid gate (a simple RNN), or the bounds are not in order.
+
+    Example:
+        >>> stuck = analysis.saturation(trace["l0"])
+        >>> stuck["forget_gate"].right.shape  # how often each unit's gate is nearly open
+        torch.Size([8])
     """
     if not 0 <= low <= high <= 1:
         raise InputError(f"low, high: expected 0 <= low <= high <= 1, got {low} and {high}")

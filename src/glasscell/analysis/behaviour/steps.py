@@ -41,6 +41,11 @@ def extreme_gates(layer: LayerTrace, top: int = 1, b: int = 0) -> dict[str, Gate
 
     Returns:
         For each sigmoid gate, by name. Empty for a simple RNN, which has none.
+
+    Example:
+        >>> found = analysis.extreme_gates(trace["l0"], top=2)
+        >>> found["forget_gate"].open.units.shape  # the two most open at each step
+        torch.Size([35, 2])
     """
     found = {}
     for name in sigmoid_gates(layer):
@@ -58,6 +63,10 @@ def movement(layer: LayerTrace, b: int = 0) -> Tensor:
 
     Returns:
         (T, H), signed, in the units of the state.
+
+    Example:
+        >>> analysis.movement(trace["l0"], b=1).shape  # c_t - c_{t-1} of sequence 1
+        torch.Size([35, 8])
     """
     state = layer.sequence(layer.definition.state, b)
     initial = layer.initial_hidden if layer.c_0 is None else layer.initial_cell
@@ -76,6 +85,11 @@ def most_moved_cells(layer: LayerTrace, top: int = 3, b: int = 0) -> Ranked:
 
     Returns:
         The units and their signed movement; see `movement`.
+
+    Example:
+        >>> moved = analysis.most_moved_cells(trace["l0"], top=3)
+        >>> moved.units.shape, moved.values.shape
+        (torch.Size([35, 3]), torch.Size([35, 3]))
     """
     moved = movement(layer, b)
     return _ranked(moved, by=moved.abs(), top=top)

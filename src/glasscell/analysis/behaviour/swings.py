@@ -23,6 +23,10 @@ def swings(layer: LayerTrace, short: int = 8, long: int = 64, b: int = 0) -> Ten
 
     Returns:
         (H,) float64, from 0; of tanh(c) in an LSTM, of h in a GRU or RNN.
+
+    Example:
+        >>> analysis.swings(trace["l0"]).shape
+        torch.Size([8])
     """
     if not 1 <= short < long:
         raise InputError(f"short, long: expected 1 <= short < long, got {short} and {long}")

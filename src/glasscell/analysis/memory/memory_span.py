@@ -23,6 +23,10 @@ class UnitMemory(NamedTuple):
 def keeping_gate(layer: LayerTrace) -> str | None:
     """The name of the gate that says how much of the past stays: an LSTM's forget gate, a GRU's
     update gate, None for a simple RNN.
+
+    Example:
+        >>> analysis.keeping_gate(trace["l0"])
+        'forget_gate'
     """
     gate = layer.definition.keeping_gate
     return None if gate is None else gate.name
@@ -46,6 +50,10 @@ def memory_span(layer: LayerTrace, mean: Mean = "arithmetic") -> Tensor:
 
     Raises:
         InputError: the layer has no gate that keeps the past (a simple RNN).
+
+    Example:
+        >>> analysis.memory_span(trace["l0"]).shape  # steps, unit by unit
+        torch.Size([8])
     """
     name = keeping_gate(layer)
     if name is None:
@@ -102,6 +110,11 @@ def units_by_memory(
 
     Raises:
         InputError: as `memory_span`.
+
+    Example:
+        >>> longest, *_ = analysis.units_by_memory(trace["l0"], top=3)
+        >>> longest.steps == float(analysis.memory_span(trace["l0"]).max())
+        True
     """
     spans = memory_span(layer, mean)
     top = len(spans) if top is None else whole_number("top", top, 0)
