@@ -1,5 +1,6 @@
 """Names, patterns, several calls, shared modules, nested and repeated traces, whole models."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from tests.tracing.models import Loop, Tagger
 from torch import nn
 
 import glasscell
+from glasscell.analysis import saturation
 
 X = torch.randn(6, 5, 3)
 TOKENS = torch.arange(30).reshape(6, 5) % 11
@@ -287,3 +289,12 @@ def test_a_loop_with_a_cell_and_a_layer_together():
         output = model["loop"](model["layer"](X)[0])
     assert trace.names == ("layer.l0", "loop.cell")
     assert torch.equal(trace["loop.cell"].hidden, output)
+
+
+def test_what_is_a_layers_is_not_the_traces():
+    lstm = glasscell.LSTM(3, 4)
+    with torch.no_grad(), glasscell.trace(lstm) as trace:
+        lstm(torch.randn(5, 2, 3))
+    with pytest.raises(AttributeError, match=r"no 'gate_maps'; ask one of its layers, trace\[\"l0"):
+        saturation(trace)  # type: ignore[arg-type]
+    assert copy.deepcopy(trace).names == ("l0",)

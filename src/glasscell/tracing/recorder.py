@@ -245,6 +245,12 @@ class Trace:
     def __str__(self) -> str:
         return table(self.items())
 
+    def __getattr__(self, name: str) -> Any:
+        # only what is not there: most often something of a layer's, asked of the trace of all
+        known = list(self.__dict__.get("_calls", ()))
+        hint = f'; ask one of its layers, trace["{known[0]}"]' if known else ""
+        raise AttributeError(f"a Trace has no {name!r}{hint}")
+
     def __repr__(self) -> str:
         return f"<Trace of {', '.join(self.names) or 'nothing yet'}>"
 
