@@ -8,7 +8,17 @@ from glasscell.version import __version__
 if TYPE_CHECKING:
     from glasscell.errors import EngineError, InputError
     from glasscell.explaining import explain
-    from glasscell.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell, explain_engine, stream
+    from glasscell.nn import (
+        GRU,
+        LSTM,
+        RNN,
+        GRUCell,
+        LSTMCell,
+        Recurrent,
+        RNNCell,
+        explain_engine,
+        stream,
+    )
     from glasscell.tracing import Edit, edit, load_edits, load_trace, save_edits, trace
     from glasscell.training import load, resume_text, train_text
 
@@ -22,6 +32,7 @@ __all__ = [
     "InputError",
     "LSTMCell",
     "RNNCell",
+    "Recurrent",
     "__version__",
     "edit",
     "explain",
@@ -39,7 +50,17 @@ __all__ = [
 _ROOMS = {
     "errors": ("EngineError", "InputError"),
     "explaining": ("explain",),
-    "nn": ("GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "explain_engine", "stream"),
+    "nn": (
+        "GRU",
+        "LSTM",
+        "RNN",
+        "GRUCell",
+        "LSTMCell",
+        "RNNCell",
+        "Recurrent",
+        "explain_engine",
+        "stream",
+    ),
     "tracing": ("Edit", "edit", "load_edits", "load_trace", "save_edits", "trace"),
     "training": ("load", "resume_text", "train_text"),
 }

@@ -45,7 +45,7 @@ def test_step_backward_is_autograds(name, arriving):
 
     with torch.no_grad():
         back = cell.step_backward(
-            StepGradient(**{part: losses.get(part) for part in PARTS}), step, h, c, w
+            StepGradient(**{part: losses.get(part) for part in PARTS}), step, x, h, c, w
         )
         dx_term, dh_term = back.dx_term.flatten(-2), back.dh_term.flatten(-2)  # (B, G*H)
         gradients = {
@@ -104,7 +104,7 @@ def test_the_gradient_of_every_gate_is_handed_on(name):
     (expected,) = torch.autograd.grad(loss, gates)
 
     with torch.no_grad():
-        back = cell.step_backward(StepGradient(h=dh, gates=dgates), step, h, c, w)
+        back = cell.step_backward(StepGradient(h=dh, gates=dgates), step, x, h, c, w)
     assert_close(back.dgates, expected, "dL/dgates", kind="gradient")
 
 
@@ -117,6 +117,6 @@ def test_the_backward_in_float32_stays_in_float32(name):
     x, h = torch.randn(B, I), torch.randn(B, subject.P(H))
     c = torch.randn(B, H) if subject.cell.has_cell_state else None
     back = subject.cell.step_backward(
-        StepGradient(h=torch.randn_like(h)), subject.cell.step(x, h, c, w32), h, c, w32
+        StepGradient(h=torch.randn_like(h)), subject.cell.step(x, h, c, w32), x, h, c, w32
     )
     assert {back.dx_term.dtype, back.dh_term.dtype, back.dh_prev.dtype} == {torch.float32}

@@ -114,7 +114,7 @@ def test_a_definition_cannot_be_changed_by_accident():
 @pytest.mark.parametrize(
     ("cell", "field", "reads"),
     [
-        (LSTM(), "input_gate", ("x",)),
+        (LSTM(), "input_gate", ("h",)),
         (LSTM(), "forget_gate", ("x", "h", "c")),
         (LSTM(), "candidate", ("x", "h", "c_prev")),
         (LSTM(), "output_gate", ("x", "h", "c_prev")),
@@ -125,6 +125,12 @@ def test_a_definition_cannot_be_changed_by_accident():
 def test_a_gate_that_reads_what_the_equations_do_not_give_it_is_refused(cell, field, reads):
     with pytest.raises(ValueError, match=f"{field}: .* got .*{reads[-1]}"):
         replace(cell, **{field: replace(getattr(cell, field), reads=reads)})
+
+
+def test_all_gates_of_a_cell_read_the_hidden_state_or_none_does():
+    alone = replace(LSTM().input_gate, reads=("x",))
+    with pytest.raises(ValueError, match="to read 'h' or none, got it for forget_gate, candidate"):
+        replace(LSTM(), input_gate=alone)
 
 
 def test_a_squash_of_ones_own_survives_copying():
@@ -144,7 +150,7 @@ def test_the_output_squash_is_part_of_the_step_and_of_its_backward():
     torch.testing.assert_close(step.h, step.gates[:, 3] * step.c / (1 + step.c.abs()))
     d_h, d_c = torch.randn_like(step.h), torch.randn_like(step.c)
     dh, dc = torch.autograd.grad([step.h, step.c], [h, c], [d_h, d_c])
-    back = cell.step_backward(StepGradient(d_h, d_c), step, h, c, w)
+    back = cell.step_backward(StepGradient(d_h, d_c), step, x, h, c, w)
     torch.testing.assert_close(back.dh_prev, dh)
     torch.testing.assert_close(back.dc_prev, dc)
 

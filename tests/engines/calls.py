@@ -11,7 +11,7 @@ from glasscell import ops
 from glasscell.cells import Weights
 from glasscell.engines import Call, Packing, Record
 
-LETTERS = ("x", "h_0", "c_0", "W", "U", "b_x", "b_h", "V", "p")  # as in Call.tensors()
+LETTERS = ("x", "h_0", "c_0", *Weights._fields)  # as in Call.tensors()
 TARGETS = ("h", "c", "gates", "pre", "h_n", "c_n")  # as in Record
 
 Leaves = list[Any]  # tensors in the order of LETTERS, None where a cell has none

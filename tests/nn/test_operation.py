@@ -26,6 +26,7 @@ BACKWARD = torch.ops.glasscell.recurrence_backward.default
 I, H, T, B = 3, 4, 5, 3
 LENGTHS = (2, 5, 3)  # of padded sequences
 SIZES = (3, 2, 2, 1)  # of packed tokens
+NEEDED = [True] * 7 + [False] * (len(Weights._fields) - 4)  # x, h_0, c_0, W, U and the biases
 FORMS = ("dense", "lengths", "packed")
 ENGINES = tuple(engine.name for engine in UNDER_TEST)
 
@@ -178,9 +179,7 @@ def test_a_tape_that_got_lost_is_made_again(engine):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_tape_whose_memory_went_to_others_is_made_again(engine, overwritten):
     """As where a compiler computes again what went in or came out, and does not save it."""
-    given = example(
-        SUBJECTS["lstm"], "dense", grad=False, engine=engine, needed=[True] * 7 + [False] * 2
-    )
+    given = example(SUBJECTS["lstm"], "dense", grad=False, engine=engine, needed=NEEDED)
     tensors = [given.x, given.h_0, given.c_0, *given.weights]
     d = [torch.randn(T, B, H, dtype=torch.float64), *[None] * 5]
     outputs = list(OPERATION(*given.arguments))
@@ -205,9 +204,7 @@ def test_a_tape_is_used_where_inputs_were_computed_again(engine, monkeypatch):
         return original(call)
 
     monkeypatch.setattr(TABLE[engine], name, counted)
-    given = example(
-        SUBJECTS["lstm"], "dense", grad=False, engine=engine, needed=[True] * 7 + [False] * 2
-    )
+    given = example(SUBJECTS["lstm"], "dense", grad=False, engine=engine, needed=NEEDED)
     tensors = [given.x.clone(), given.h_0, given.c_0, *given.weights]
     d = [torch.randn(T, B, H, dtype=torch.float64), *[None] * 5]
     BACKWARD(d, list(OPERATION(*given.arguments)), tensors, *given.options)

@@ -5,7 +5,8 @@ own the weights, traces and figures read its names from here.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import groupby
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from glasscell.cells.edits import UNEDITED, StepEdits
 from glasscell.cells.gates import GateMap, Weights, input_term, recurrent_term
+from glasscell.cells.noise import NOISELESS, StepNoise
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Step:
     pre: Tensor  # (B, G, H)  what goes into each squash
     gates: Tensor  # (B, G, H)  what comes out of it, after any edit: what the step went on with
     h: Tensor  # (B, P)  h_t
-    c: Tensor | None = None  # (B, H)  c_t, for cells that have a cell state
+    c: Tensor | None = None  # (B, C*H)  c_t, for cells that have a cell state, and what follows it
     q: Tensor | None = None  # (B, H)  the recurrent term that a gate multiplies (GRU)
 
 
@@ -31,20 +33,26 @@ class StepGradient:
     """dL/d(each tensor of a step), named as in `Step`; None where the loss does not touch it."""
 
     h: Tensor | None  # (B, P)
-    c: Tensor | None = None  # (B, H)
+    c: Tensor | None = None  # (B, C*H)
     gates: Tensor | None = None  # (B, G, H)
     pre: Tensor | None = None  # (B, G, H)
 
 
 @dataclass(frozen=True)
 class StepBackward:
-    """What a step's backward hands on."""
+    """What a step's backward hands on.
 
-    dx_term: Tensor  # (B, G, H)  dL/d(W x_t + b_x)
-    dh_term: Tensor  # (B, G, H)  dL/d(U h_{t-1} + b_h)
+    The gradients of weights that are products of the two terms follow from these, over all steps
+    at once; those that are not stand in `dw`.
+    """
+
+    dx_term: Tensor  # (B, X, H)  dL/d(W x_t + b_x)
+    dh_term: Tensor  # (B, R, H)  dL/d(U h_{t-1} + b_h)
     dh_prev: Tensor  # (B, P)  dL/dh_{t-1}
-    dc_prev: Tensor | None = None  # (B, H)  dL/dc_{t-1}
-    dc: Tensor | None = None  # (B, H)  dL/dc_t, what comes through h_t included
+    dc_prev: Tensor | None = None  # (B, C*H)  dL/dc_{t-1}
+    dc: Tensor | None = None  # (B, C*H)  dL/dc_t, what comes through h_t included
+    dx: Tensor | None = None  # (B, I)  dL/dx_t beside what comes through W
+    dw: Mapping[str, Tensor] = field(default_factory=dict)  # by the letter in `Weights`
     dgates: Tensor | None = None  # (B, G, H)  dL/d(each gate)
     m: Tensor | None = None  # (B, H)  the hidden state before its projection, for dL/dV
     dVm: Tensor | None = None  # (B, P)  dL/d(what the projection gave), before any edit
@@ -55,12 +63,53 @@ class Cell(ABC):
 
     kind: str  # "lstm"
     gates: tuple[GateMap, ...]
-    has_cell_state: bool
+    carried: tuple[str, ...] = ()  # what is handed from step to step beside h: ("cell",)
 
     @property
     def G(self) -> int:
         """Number of gate maps, the candidate included."""
         return len(self.gates)
+
+    @property
+    def has_cell_state(self) -> bool:
+        return bool(self.carried)
+
+    @property
+    def C(self) -> int:
+        """Number of vectors of H that are carried beside h: the cell state, and what follows it."""
+        return len(self.carried)
+
+    def reading(self, v: str) -> int:
+        """How many of the gates read "x", or "h", through a matrix."""
+        return sum(v in gate.reads for gate in self.gates)
+
+    @property
+    def peepholes(self) -> tuple[str, ...]:
+        """Names of the gates with a peephole, in the order of the rows of `Weights.p`."""
+        return tuple(gate.name for gate in self.gates if gate.peephole)
+
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether a gate's value is drawn in training."""
+        return any(gate.stochastic for gate in self.gates)
+
+    def shapes(self, I: int, H: int, P: int, bias: bool = True) -> dict[str, tuple[int, ...]]:
+        """The shape of each of its weights, by the letter in `Weights`, in that order.
+
+        Raises:
+            ValueError: sizes that the cell cannot have.
+        """
+        X, R, K = self.reading("x"), self.reading("h"), len(self.peepholes)
+        shapes: dict[str, tuple[int, ...]] = {"W": (X * H, I), "U": (R * H, P)}
+        if bias:
+            shapes["b_x"] = (X * H,)
+        if bias and R:
+            shapes["b_h"] = (R * H,)
+        if P != H:
+            shapes["V"] = (P, H)
+        if K:
+            shapes["p"] = (K, H)
+        return shapes
 
     @property
     def state(self) -> str:
@@ -85,7 +134,7 @@ class Cell(ABC):
     @property
     def quantities(self) -> tuple[str, ...]:
         """Names of what can be read of a step: the gates, then the states."""
-        states = ("cell", "hidden") if self.has_cell_state else ("hidden",)
+        states = (*self.carried, "hidden")
         return tuple(gate.name for gate in self.gates if gate.name not in states) + states
 
     def activate(self, pre: Tensor) -> Tensor:
@@ -97,10 +146,15 @@ class Cell(ABC):
             k += n
         return parts[0] if len(parts) == 1 else torch.cat(parts, -2)
 
-    def squashed(self, step: Step, edits: StepEdits) -> Tensor:
-        """(B, G, H) what came out of each squash: the step's gates, before any edit of them."""
-        edited = any(gate.name in edits.of for gate in self.gates)
-        return self.activate(step.pre) if edited else step.gates
+    def slopes(self, step: Step, edits: StepEdits, noise: StepNoise) -> tuple[Tensor, ...]:
+        """(B, H) each: d(a gate's value, before any edit of it)/d(what went into its squash)."""
+        slopes = []
+        for k, gate in enumerate(self.gates):
+            pre, own = step.pre[..., k, :], step.gates[..., k, :]
+            if gate.name in edits.of:
+                own = noise.gate(gate, pre)
+            slopes.append(noise.slope(gate, pre, own))
+        return tuple(slopes)
 
     @abstractmethod
     def preactivations(self, x: Tensor, h: Tensor, w: Weights) -> tuple[Tensor, Tensor | None]:
@@ -112,36 +166,68 @@ class Cell(ABC):
 
     @abstractmethod
     def step(
-        self, x: Tensor, h: Tensor, c: Tensor | None, w: Weights, edits: StepEdits = UNEDITED
+        self,
+        x: Tensor,
+        h: Tensor,
+        c: Tensor | None,
+        w: Weights,
+        edits: StepEdits = UNEDITED,
+        noise: StepNoise = NOISELESS,
     ) -> Step:
-        """One step: x_t (B, I), h_{t-1} (B, P), c_{t-1} (B, H) or None."""
+        """One step: x_t (B, I), h_{t-1} (B, P), c_{t-1} (B, C*H) or None."""
 
     @abstractmethod
     def step_backward(
         self,
         d: StepGradient,
         step: Step,
+        x: Tensor,
         h: Tensor,
         c: Tensor | None,
         w: Weights,
         edits: StepEdits = UNEDITED,
+        noise: StepNoise = NOISELESS,
     ) -> StepBackward:
         """The backward of `step`: d is dL/d(step), h and c are h_{t-1} and c_{t-1}."""
 
 
 def summed_terms(x: Tensor, h: Tensor, w: Weights, G: int) -> Tensor:
-    """W x_t + b_x + U h_{t-1} + b_h for all gates, (B, G, H)."""
-    return input_term(x, w, G) + recurrent_term(h, w, G)
+    """W x_t + b_x + U h_{t-1} + b_h for all gates, (B, G, H); W x_t + b_x where none reads h."""
+    from_x = input_term(x, w, G)
+    return from_x + recurrent_term(h, w, G) if len(w.U) else from_x
 
 
-def require_reads(cell: Cell, allowed: dict[str, tuple[tuple[str, ...], ...]]) -> None:
-    """Raises ValueError where a gate is said to read what the cell's equations do not give it."""
-    for field, gate in vars(cell).items():
-        if isinstance(gate, GateMap) and gate.reads not in allowed.get(field, (("x", "h"),)):
+def summed_backward(dpre: Tensor, w: Weights, noise: StepNoise) -> tuple[Tensor, Tensor]:
+    """dL/d(U h_{t-1} + b_h) (B, R, H) and dL/dh_{t-1} (B, P), where the sums are those above."""
+    dh_term = dpre if len(w.U) else dpre[:, :0]
+    return dh_term, noise.read(dh_term.flatten(-2) @ w.U)
+
+
+def require_reads(
+    cell: Cell, gates: Mapping[str, GateMap | None], peepholes: Mapping[str, tuple[str, ...]]
+) -> None:
+    """Raises ValueError where a gate is said to read what the cell's equations do not give it.
+
+    Args:
+        gates: those that are there or could be, by the field they stand in.
+        peepholes: of those that may have one, which.
+    """
+    present = {name: gate for name, gate in gates.items() if gate is not None}
+    reads_h = {"h" in gate.reads for gate in present.values()}
+    for name, gate in present.items():
+        plain = tuple(v for v in gate.reads if v != gate.peephole)
+        allowed = peepholes.get(name, ())
+        if plain not in (("x", "h"), ("x",)) or (gate.peephole and gate.peephole not in allowed):
+            extra = "".join(f", and {v!r} through a peephole" for v in allowed)
             raise ValueError(
-                f"{field}: a {cell.kind} runs it reading "
-                f"{' or '.join(map(str, allowed.get(field, (('x', 'h'),))))}, got {gate.reads}"
+                f"{name}: a {cell.kind} runs it reading ('x', 'h') or ('x',){extra}, "
+                f"got {gate.reads}"
             )
+    if len(reads_h) > 1:
+        readers = ", ".join(name for name, gate in present.items() if "h" in gate.reads)
+        raise ValueError(
+            f"reads: expected all gates of a {cell.kind} to read 'h' or none, got it for {readers}"
+        )
 
 
 def added(a: Tensor, b: Tensor | None) -> Tensor:

@@ -6,8 +6,9 @@
     n_t = tanh   (W_n x_t + b_n  +  r_t * q_t)              candidate
     h_t = (1 - z_t) * n_t + z_t * h_{t-1}
 
-The reset gate acts after the product U_n h_{t-1}, not before it as in the first version of the
-paper; Keras calls this `reset_after`.
+The reset gate acts after the product U_n h_{t-1}; Keras calls this `reset_after`. In the first
+version of the paper it acts before: q_t = U_n (r_t * h_{t-1}) + b'_n, and n_t takes q_t as it is.
+Without a reset gate n_t takes q_t as it is, too.
 """
 
 from dataclasses import dataclass
@@ -18,89 +19,159 @@ from torch import Tensor
 from glasscell.cells.cell import Cell, Step, StepBackward, StepGradient, added, part, require_reads
 from glasscell.cells.edits import UNEDITED, StepEdits
 from glasscell.cells.gates import SIGMOID, TANH, GateMap, Weights, input_term, recurrent_term
+from glasscell.cells.noise import NOISELESS, StepNoise
 
 
 @dataclass(frozen=True)
 class GRU(Cell):
-    """The GRU's definition."""
+    """The GRU's definition.
 
-    reset_gate: GateMap = GateMap("reset_gate", "r", SIGMOID)
+    Attributes:
+        reset_gate: None where it is left out.
+        reset_after: whether it acts after the product with U_n, and not before.
+    """
+
+    reset_gate: GateMap | None = GateMap("reset_gate", "r", SIGMOID)
     update_gate: GateMap = GateMap("update_gate", "z", SIGMOID)
     candidate: GateMap = GateMap("candidate", "n", TANH)
+    reset_after: bool = True
 
     kind = "gru"
-    has_cell_state = False
 
     def __post_init__(self) -> None:
-        require_reads(self, {})
+        fields = ("reset_gate", "update_gate", "candidate")
+        require_reads(self, {name: getattr(self, name) for name in fields}, {})
+        if self.reset_gate is not None and "h" not in self.candidate.reads:
+            raise ValueError(
+                "reset_gate: it resets what the candidate reads of h, and here it reads none; "
+                "expected reset_gate=None"
+            )
 
     @property
     def keeping_gate(self) -> GateMap:
         return self.update_gate
 
     def carry(self, gates: Tensor) -> tuple[Tensor, Tensor]:
-        _, z, n = gates.unbind(-2)
+        z, n = gates[..., -2, :], gates[..., -1, :]
         return z, (1 - z) * n
 
     @property
     def gates(self) -> tuple[GateMap, ...]:
-        return self.reset_gate, self.update_gate, self.candidate
+        others = self.update_gate, self.candidate
+        return others if self.reset_gate is None else (self.reset_gate, *others)
 
-    def preactivations(self, x: Tensor, h: Tensor, w: Weights) -> tuple[Tensor, Tensor]:
-        pre, _, q = self._reset(x, h, w, UNEDITED)
+    def preactivations(self, x: Tensor, h: Tensor, w: Weights) -> tuple[Tensor, Tensor | None]:
+        pre, _, q = self._reset(x, h, w, UNEDITED, NOISELESS)
         return pre, q
 
     def _reset(
-        self, x: Tensor, h: Tensor, w: Weights, edits: StepEdits
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, 3, H) what the squashes get; r, which the candidate's takes part in; and q."""
-        r_x, z_x, n_x = input_term(x, w, self.G).unbind(-2)  # each (B, H)
-        r_h, z_h, q = recurrent_term(h, w, self.G).unbind(-2)
+        self, x: Tensor, h: Tensor, w: Weights, edits: StepEdits, noise: StepNoise
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """(B, G, H) what the squashes get; r, which the candidate's takes part in; and q."""
+        from_x = input_term(x, w, self.G).unbind(-2)  # each (B, H)
+        if not len(w.U):
+            return torch.stack(from_x, -2), None, None
+        if self.reset_gate is None:
+            pre = torch.stack(from_x, -2) + recurrent_term(noise.read(h), w, self.G)
+            return pre, None, None
+        r_x, z_x, n_x = from_x
+        if self.reset_after:
+            r_h, z_h, q = recurrent_term(noise.read(h), w, 3).unbind(-2)
+        else:
+            gates, candidate = _split(w)
+            r_h, z_h = recurrent_term(noise.read(h), gates, 2).unbind(-2)
         r_pre = r_x + r_h
-        r = edits.apply("reset_gate", self.reset_gate.squash.apply(r_pre))
-        return torch.stack((r_pre, z_x + z_h, n_x + r * q), -2), r, q
+        r = edits.apply("reset_gate", noise.gate(self.reset_gate, r_pre))
+        if self.reset_after:
+            n_pre = n_x + r * q
+        else:
+            q = recurrent_term(noise.read(r * h), candidate, 1).squeeze(-2)
+            n_pre = n_x + q
+        return torch.stack((r_pre, z_x + z_h, n_pre), -2), r, q
 
     def step(
-        self, x: Tensor, h: Tensor, c: Tensor | None, w: Weights, edits: StepEdits = UNEDITED
+        self,
+        x: Tensor,
+        h: Tensor,
+        c: Tensor | None,
+        w: Weights,
+        edits: StepEdits = UNEDITED,
+        noise: StepNoise = NOISELESS,
     ) -> Step:
-        pre, r, q = self._reset(x, h, w, edits)
-        _, z_pre, n_pre = pre.unbind(-2)
-        z = edits.apply("update_gate", self.update_gate.squash.apply(z_pre))
-        n = edits.apply("candidate", self.candidate.squash.apply(n_pre))
-        h_t = edits.apply("hidden", (1 - z) * n + z * h)
-        return Step(pre, torch.stack((r, z, n), -2), h_t, q=q)
+        pre, r, q = self._reset(x, h, w, edits, noise)
+        z = edits.apply("update_gate", noise.gate(self.update_gate, pre[:, -2]))
+        n = edits.apply("candidate", noise.gate(self.candidate, pre[:, -1]))
+        h_new = (1 - z) * n + z * h
+        h_t = edits.apply("hidden", noise.held("hidden", h_new, h))
+        gates = (z, n) if r is None else (r, z, n)
+        return Step(pre, torch.stack(gates, -2), h_t, q=q)
 
     def step_backward(
         self,
         d: StepGradient,
         step: Step,
+        x: Tensor,
         h: Tensor,
         c: Tensor | None,
         w: Weights,
         edits: StepEdits = UNEDITED,
+        noise: StepNoise = NOISELESS,
     ) -> StepBackward:
-        assert step.q is not None
-        r, z, n = step.gates.unbind(-2)  # each (B, H)
-        r_own, z_own, n_own = self.squashed(step, edits).unbind(-2)
+        z, n = step.gates[:, -2], step.gates[:, -1]  # each (B, H)
+        slopes = self.slopes(step, edits, noise)
+        k = self.G - 2  # the place of z
         dh = torch.zeros_like(step.h) if d.h is None else edits.backward("hidden", d.h)
+        dh_new, dh_held = noise.held_backward("hidden", dh)
 
         # h_t = (1 - z_t) * n_t + z_t * h_{t-1}
-        dz = added(dh * (h - n), part(d.gates, 1))
-        dn = added(dh * (1 - z), part(d.gates, 2))
-        dz_own, dn_own = edits.backward("update_gate", dz), edits.backward("candidate", dn)
-        dz_pre = added(dz_own * self.update_gate.squash.slope(z_own), part(d.pre, 1))
-        dn_pre = added(dn_own * self.candidate.squash.slope(n_own), part(d.pre, 2))
+        dz = added(dh_new * (h - n), part(d.gates, k))
+        dn = added(dh_new * (1 - z), part(d.gates, k + 1))
+        dz_pre = added(edits.backward("update_gate", dz) * slopes[k], part(d.pre, k))
+        dn_pre = added(edits.backward("candidate", dn) * slopes[k + 1], part(d.pre, k + 1))
+        dh_prev = added(dh_new * z, dh_held)
+        if self.reset_gate is None:
+            dpre = torch.stack((dz_pre, dn_pre), -2)
+            dh_term = dpre if len(w.U) else dpre[:, :0]
+            return StepBackward(
+                dx_term=dpre,
+                dh_term=dh_term,
+                dh_prev=dh_prev + noise.read(dh_term.flatten(-2) @ w.U),
+                dgates=torch.stack((dz, dn), -2),
+            )
 
-        # n_pre = W_n x_t + b_n + r_t * q_t
-        dq = dn_pre * r
-        dr = added(dn_pre * step.q, part(d.gates, 0))
-        dr_own = edits.backward("reset_gate", dr)
-        dr_pre = added(dr_own * self.reset_gate.squash.slope(r_own), part(d.pre, 0))
+        # n_pre = W_n x_t + b_n + r_t * q_t, or + U_n (r_t * h_{t-1}) + b'_n
+        r = step.gates[:, 0]
+        dw = {}
+        if self.reset_after:
+            assert step.q is not None
+            dq, dr = dn_pre * r, dn_pre * step.q
+        else:
+            H = dn_pre.shape[-1]
+            dq = dn_pre
+            dreset = noise.read(dn_pre @ w.U[2 * H :])  # dL/d(r_t * h_{t-1})
+            dr, dh_prev = dreset * h, dh_prev + dreset * r
+        dr = added(dr, part(d.gates, 0))
+        dr_pre = added(edits.backward("reset_gate", dr) * slopes[0], part(d.pre, 0))
 
         dh_term = torch.stack((dr_pre, dz_pre, dq), -2)  # (B, 3, H)
+        if self.reset_after:
+            dh_prev = dh_prev + noise.read(dh_term.flatten(-2) @ w.U)
+        else:
+            of_gates = dh_term[:, :2].flatten(-2)
+            dh_prev = dh_prev + noise.read(of_gates @ w.U[: 2 * H])
+            dw["U"] = torch.cat((of_gates.T @ noise.read(h), dq.T @ noise.read(r * h)))
         return StepBackward(
             dx_term=torch.stack((dr_pre, dz_pre, dn_pre), -2),
             dh_term=dh_term,
-            dh_prev=dh * z + dh_term.flatten(-2) @ w.U,
+            dh_prev=dh_prev,
             dgates=torch.stack((dr, dz, dn), -2),
+            dw=dw,
         )
+
+
+def _split(w: Weights) -> tuple[Weights, Weights]:
+    """The recurrent weights of the two gates, and those of the candidate."""
+    H = len(w.U) // 3
+    b_h = (None, None) if w.b_h is None else w.b_h.split((2 * H, H))
+    U = w.U.split((2 * H, H))
+    return w._replace(U=U[0], b_h=b_h[0]), w._replace(U=U[1], b_h=b_h[1])

@@ -8,9 +8,14 @@
     h_t = o_t * tanh(c_t)                          hidden state: what others see
 
 With a projection (Sak et al. 2014) h_t = V (o_t * tanh(c_t)). With peepholes (Gers et al. 2002)
-a gate also reads p * c: the input and forget gates c_{t-1}, the output gate c_t.
+a gate also reads p * c: the input and forget gates c_{t-1}, the output gate c_t. A gate that is
+left out is 1 (Greff et al. 2017), unless the input and forget gates share:
+
+    complement     the one that is there says it for both, f_t = 1 - i_t or i_t = 1 - f_t
+    normalized     c_t = (f_t * c_{t-1} + i_t * g_t) / (i_t + f_t)
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -24,147 +29,237 @@ from glasscell.cells.cell import (
     added,
     part,
     require_reads,
+    summed_backward,
     summed_terms,
 )
 from glasscell.cells.edits import UNEDITED, StepEdits
 from glasscell.cells.gates import SIGMOID, TANH, GateMap, Squash, Weights
+from glasscell.cells.noise import NOISELESS, StepNoise
+
+SHARING = ("complement", "normalized")
 
 
 @dataclass(frozen=True)
 class LSTM(Cell):
-    """The LSTM's definition.
+    """The LSTM's definition. Which gates there are, what each reads and how it squashes are
+    configurations.
 
-    What a gate reads (with or without a peephole) and how it squashes are configurations.
+    Attributes:
+        input_gate, forget_gate, output_gate: None where the gate is left out.
+        output_squash: of the cell state, on its way out.
+        sharing: None, or how the input and forget gates share what they have: "complement" where
+            one of them is left out, "normalized" where both are there.
+        beta: with a complement of the forget gate, i_t = 1 - sigmoid(f_pre - beta): beta > 0 lets
+            it write while it keeps (van der Westhuizen and Lasenby 2018, section 3).
     """
 
-    input_gate: GateMap = GateMap("input_gate", "i", SIGMOID)
-    forget_gate: GateMap = GateMap("forget_gate", "f", SIGMOID)
+    input_gate: GateMap | None = GateMap("input_gate", "i", SIGMOID)
+    forget_gate: GateMap | None = GateMap("forget_gate", "f", SIGMOID)
     candidate: GateMap = GateMap("candidate", "g", TANH)
-    output_gate: GateMap = GateMap("output_gate", "o", SIGMOID)
-    output_squash: Squash = TANH  # of the cell state, on its way out
+    output_gate: GateMap | None = GateMap("output_gate", "o", SIGMOID)
+    output_squash: Squash = TANH
+    sharing: str | None = None
+    beta: float = 0.0
 
     kind = "lstm"
-    has_cell_state = True
+    carried = ("cell",)
 
     def __post_init__(self) -> None:
-        before, after = (("x", "h"), ("x", "h", "c_prev")), (("x", "h"), ("x", "h", "c"))
-        require_reads(self, {"input_gate": before, "forget_gate": before, "output_gate": after})
+        fields = ("input_gate", "forget_gate", "candidate", "output_gate")
+        peepholes = {
+            "input_gate": ("c_prev",),
+            "forget_gate": ("c_prev",),
+            "output_gate": ("c",),
+        }
+        require_reads(self, {name: getattr(self, name) for name in fields}, peepholes)
+        there = (self.input_gate is not None) + (self.forget_gate is not None)
+        if self.sharing not in (None, *SHARING):
+            raise ValueError(f"sharing: expected one of {SHARING} or None, got {self.sharing!r}")
+        if self.sharing and there != SHARING.index(self.sharing) + 1:
+            raise ValueError(
+                f'sharing: "{self.sharing}" takes {SHARING.index(self.sharing) + 1} of input_gate '
+                f"and forget_gate, got {there}"
+            )
+        if self.beta and not (self.sharing == "complement" and self.forget_gate):
+            raise ValueError(f"beta: only the complement of a forget gate has one, got {self.beta}")
 
     @property
-    def keeping_gate(self) -> GateMap:
+    def keeping_gate(self) -> GateMap | None:
         return self.forget_gate
-
-    def carry(self, gates: Tensor) -> tuple[Tensor, Tensor]:
-        i, f, g, _ = gates.unbind(-2)
-        return f, i * g
 
     @property
     def gates(self) -> tuple[GateMap, ...]:
-        return self.input_gate, self.forget_gate, self.candidate, self.output_gate
+        every = self.input_gate, self.forget_gate, self.candidate, self.output_gate
+        return tuple(gate for gate in every if gate is not None)
+
+    def carry(self, gates: Tensor) -> tuple[Tensor, Tensor]:
+        value = self._by_letter(gates)
+        written, kept = self._shares(value.get("i"), value.get("f"))
+        g = value["g"]
+        return torch.ones_like(g) if kept is None else kept, g if written is None else written * g
 
     def preactivations(self, x: Tensor, h: Tensor, w: Weights) -> tuple[Tensor, None]:
         return summed_terms(x, h, w, self.G), None
 
     def step(
-        self, x: Tensor, h: Tensor, c: Tensor | None, w: Weights, edits: StepEdits = UNEDITED
+        self,
+        x: Tensor,
+        h: Tensor,
+        c: Tensor | None,
+        w: Weights,
+        edits: StepEdits = UNEDITED,
+        noise: StepNoise = NOISELESS,
     ) -> Step:
         c_prev = _present(c)
-        i_pre, f_pre, g_pre, o_pre = summed_terms(x, h, w, self.G).unbind(-2)  # each (B, H)
+        pre = self._by_letter(summed_terms(x, noise.read(h), w, self.G))  # each (B, H)
+        value: dict[str, Tensor] = {}
 
-        i_pre = self._peek("input_gate", i_pre, c_prev, w)
-        f_pre = self._peek("forget_gate", f_pre, c_prev, w)
-        i = edits.apply("input_gate", self.input_gate.squash.apply(i_pre))
-        f = edits.apply("forget_gate", self.forget_gate.squash.apply(f_pre))
-        g = edits.apply("candidate", self.candidate.squash.apply(g_pre))
-        c_t = edits.apply("cell", f * c_prev + i * g)
+        def opened(gate: GateMap | None, state: Tensor | None) -> Tensor | None:
+            if gate is None:
+                return None
+            if gate.peephole:
+                pre[gate.letter] = pre[gate.letter] + self._peephole(gate, w) * _present(state)
+            value[gate.letter] = edits.apply(gate.name, noise.gate(gate, pre[gate.letter]))
+            return value[gate.letter]
 
-        o_pre = self._peek("output_gate", o_pre, c_t, w)
-        o = edits.apply("output_gate", self.output_gate.squash.apply(o_pre))
-        h_t = o * self.output_squash.apply(c_t)
+        i = opened(self.input_gate, c_prev)
+        f = opened(self.forget_gate, c_prev)
+        g = opened(self.candidate, None)
+        written, kept = self._shares(i, f)
+        c_new = _times(kept, c_prev) + _times(written, _present(g))
+        c_t = edits.apply("cell", noise.held("cell", c_new, c_prev))
+
+        o = opened(self.output_gate, c_t)
+        h_new = _times(o, self.output_squash.apply(c_t))
         if w.V is not None:
-            h_t = h_t @ w.V.T  # (B, P)
-        h_t = edits.apply("hidden", h_t)
+            h_new = h_new @ w.V.T  # (B, P)
+        h_t = edits.apply("hidden", noise.held("hidden", h_new, h))
 
-        pre = torch.stack((i_pre, f_pre, g_pre, o_pre), -2)
-        return Step(pre, torch.stack((i, f, g, o), -2), h_t, c_t)
+        letters = [gate.letter for gate in self.gates]
+        pres, values = (torch.stack([v[k] for k in letters], -2) for v in (pre, value))
+        return Step(pres, values, h_t, c_t)
 
     def step_backward(
         self,
         d: StepGradient,
         step: Step,
+        x: Tensor,
         h: Tensor,
         c: Tensor | None,
         w: Weights,
         edits: StepEdits = UNEDITED,
+        noise: StepNoise = NOISELESS,
     ) -> StepBackward:
         c_prev, c_t = _present(c), _present(step.c)
-        i, f, g, o = step.gates.unbind(-2)  # each (B, H)
-        i_own, f_own, g_own, o_own = self.squashed(step, edits).unbind(-2)
-        tanh_c = self.output_squash.apply(c_t)
-        dh = torch.zeros_like(step.h) if d.h is None else edits.backward("hidden", d.h)
+        value = self._by_letter(step.gates)  # each (B, H)
+        slope = dict(zip(value, self.slopes(step, edits, noise), strict=True))
+        i, f, g, o = (value.get(letter) for letter in "ifgo")
+        squashed_c = self.output_squash.apply(c_t)
+        dgate: dict[str, Tensor] = {}
+        dpre: dict[str, Tensor] = {}
+
+        def closed(gate: GateMap, dq: Tensor) -> None:
+            k = self.gates.index(gate)
+            dgate[gate.letter] = added(dq, part(d.gates, k))
+            own = edits.backward(gate.name, dgate[gate.letter])
+            dpre[gate.letter] = added(own * slope[gate.letter], part(d.pre, k))
 
         # h_t = V m_t,  m_t = o_t * tanh(c_t)
-        dm = dh if w.V is None else dh @ w.V  # (B, H)
-        do = added(dm * tanh_c, part(d.gates, 3))
-        do_own = edits.backward("output_gate", do)
-        do_pre = added(do_own * self.output_gate.squash.slope(o_own), part(d.pre, 3))
-        dc = added(dm * o * self.output_squash.slope(tanh_c), d.c)
-        dc = self._peeked("output_gate", dc, do_pre, w)
+        dh = torch.zeros_like(step.h) if d.h is None else edits.backward("hidden", d.h)
+        dh_new, dh_held = noise.held_backward("hidden", dh)
+        dm = dh_new if w.V is None else dh_new @ w.V  # (B, H)
+        dc = added(_times(o, dm) * self.output_squash.slope(squashed_c), d.c)
+        if self.output_gate is not None:
+            closed(self.output_gate, dm * squashed_c)
+            dc = self._peeked(self.output_gate, dc, dpre, w)
 
         # c_t = f_t * c_{t-1} + i_t * g_t
-        dc_own = edits.backward("cell", dc)
-        di = added(dc_own * g, part(d.gates, 0))
-        df = added(dc_own * c_prev, part(d.gates, 1))
-        dg = added(dc_own * i, part(d.gates, 2))
-        di_own = edits.backward("input_gate", di)
-        df_own = edits.backward("forget_gate", df)
-        dg_own = edits.backward("candidate", dg)
-        di_pre = added(di_own * self.input_gate.squash.slope(i_own), part(d.pre, 0))
-        df_pre = added(df_own * self.forget_gate.squash.slope(f_own), part(d.pre, 1))
-        dg_pre = added(dg_own * self.candidate.squash.slope(g_own), part(d.pre, 2))
-        dc_prev = dc_own * f
-        dc_prev = self._peeked("input_gate", dc_prev, di_pre, w)
-        dc_prev = self._peeked("forget_gate", dc_prev, df_pre, w)
+        dc_new, dc_held = noise.held_backward("cell", edits.backward("cell", dc))
+        written, kept = self._shares(i, f)
+        closed(self.candidate, _times(written, dc_new))
+        di, df = self._shares_backward(dc_new * _present(g), dc_new * c_prev, i, f)
+        dc_prev = added(_times(kept, dc_new), dc_held)
+        for gate, dq in ((self.input_gate, di), (self.forget_gate, df)):
+            if gate is not None:
+                closed(gate, _present(dq))
+                dc_prev = self._peeked(gate, dc_prev, dpre, w)
 
-        # all four sums are W x_t + b_x + U h_{t-1} + b_h
-        dpre = torch.stack((di_pre, df_pre, dg_pre, do_pre), -2)  # (B, 4, H)
+        # all sums are W x_t + b_x + U h_{t-1} + b_h
+        dpres, dgates = (torch.stack([v[k] for k in value], -2) for v in (dpre, dgate))
+        dh_term, dh_prev = summed_backward(dpres, w, noise)
         return StepBackward(
-            dx_term=dpre,
-            dh_term=dpre,
-            dh_prev=dpre.flatten(-2) @ w.U,
+            dx_term=dpres,
+            dh_term=dh_term,
+            dh_prev=added(dh_prev, dh_held),
             dc_prev=dc_prev,
             dc=dc,
-            dgates=torch.stack((di, df, dg, do), -2),
-            m=o * tanh_c,
-            dVm=dh,
+            dgates=dgates,
+            m=_times(o, squashed_c),
+            dVm=dh_new,
         )
 
-    @property
-    def peepholes(self) -> tuple[str, ...]:
-        """Names of the gates that read the cell state, in the order of the rows of `Weights.p`."""
-        return tuple(gate.name for gate in self.gates if gate.peephole)
+    def _by_letter(self, stacked: Tensor) -> dict[str, Tensor]:
+        """The (..., H) parts of a (..., G, H) tensor by their gates' letters."""
+        letters = [gate.letter for gate in self.gates]
+        return dict(zip(letters, stacked.unbind(-2), strict=True))
 
-    def _peek(self, gate: str, pre: Tensor, c: Tensor, w: Weights) -> Tensor:
-        """Adds the peephole's p * c, if this gate has one."""
-        if gate not in self.peepholes:
-            return pre
-        return pre + _present(w.p)[self.peepholes.index(gate)] * c
+    def _shares(self, i: Tensor | None, f: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """How much of the candidate is written, and how much of the cell state stays; None: all."""
+        if self.sharing == "complement" and f is not None:
+            k = math.exp(self.beta) * (1 - f)
+            return k / (f + k), f  # 1 - sigmoid(f_pre - beta), in terms of f = sigmoid(f_pre)
+        if self.sharing == "complement" and i is not None:
+            return i, 1 - i
+        if self.sharing == "normalized" and i is not None and f is not None:
+            total = _at_least_tiny(i + f)
+            return i / total, f / total
+        return i, f
 
-    def _peeked(self, gate: str, dc: Tensor, dpre: Tensor, w: Weights) -> Tensor:
+    def _shares_backward(
+        self, dwritten: Tensor, dkept: Tensor, i: Tensor | None, f: Tensor | None
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """dL/di and dL/df, from dL/d(how much is written, how much stays)."""
+        if self.sharing == "complement" and f is not None:
+            k = math.exp(self.beta)
+            return None, dkept - dwritten * k / (f + k * (1 - f)).square()
+        if self.sharing == "complement":
+            return dwritten - dkept, None
+        if self.sharing == "normalized" and i is not None and f is not None:
+            total = _at_least_tiny(i + f)
+            along = (dwritten - dkept) / total
+            return along * (f / total), -along * (i / total)
+        return dwritten, dkept
+
+    def _peephole(self, gate: GateMap, w: Weights) -> Tensor:
+        return _present(w.p)[self.peepholes.index(gate.name)]
+
+    def _peeked(self, gate: GateMap, dc: Tensor, dpre: dict[str, Tensor], w: Weights) -> Tensor:
         """Adds what comes back through this gate's peephole to dL/dc."""
-        if gate not in self.peepholes:
-            return dc
-        return dc + dpre * _present(w.p)[self.peepholes.index(gate)]
+        return dc + dpre[gate.letter] * self._peephole(gate, w) if gate.peephole else dc
 
 
 def with_peepholes(cell: LSTM) -> LSTM:
-    """The LSTM whose three gates also read the cell state (Gers et al. 2002, eq. 1 to 5)."""
+    """The LSTM whose gates also read the cell state (Gers et al. 2002, eq. 1 to 5)."""
+
+    def peeking(gate: GateMap | None, state: str) -> GateMap | None:
+        return gate and replace(gate, reads=(*(v for v in gate.reads if v != state), state))
+
     return replace(
         cell,
-        input_gate=replace(cell.input_gate, reads=("x", "h", "c_prev")),
-        forget_gate=replace(cell.forget_gate, reads=("x", "h", "c_prev")),
-        output_gate=replace(cell.output_gate, reads=("x", "h", "c")),
+        input_gate=peeking(cell.input_gate, "c_prev"),
+        forget_gate=peeking(cell.forget_gate, "c_prev"),
+        output_gate=peeking(cell.output_gate, "c"),
     )
+
+
+def _times(a: Tensor | None, b: Tensor) -> Tensor:
+    """a * b, where a gate that is left out is 1."""
+    return b if a is None else a * b
+
+
+def _at_least_tiny(total: Tensor) -> Tensor:
+    """So that two gates that are both shut let nothing through, instead of 0 / 0."""
+    return total.clamp_min(torch.finfo(total.dtype).tiny)
 
 
 def _present(tensor: Tensor | None) -> Tensor:

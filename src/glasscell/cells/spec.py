@@ -15,9 +15,30 @@ from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any
 
-from glasscell.cells import KINDS
 from glasscell.cells.cell import Cell
 from glasscell.cells.gates import SQUASHES, GateMap, Squash
+from glasscell.cells.kinds import KINDS
+from glasscell.cells.variants import variant
+
+
+def named(cell: Cell | str) -> Cell:
+    """The cell that a person asks for: by a variant's name, in one line, or as it is.
+
+    Args:
+        cell: "peephole", or any name in `VARIANTS`; a line such as "lstm(forget_gate=None)"; or a
+            `Cell`.
+
+    Raises:
+        ValueError: no such variant, or a line that says no cell.
+        TypeError: something else.
+    """
+    if isinstance(cell, Cell):
+        return cell
+    if not isinstance(cell, str):
+        raise TypeError(
+            f"cell: expected a variant's name, a line or a Cell, got {type(cell).__name__}"
+        )
+    return read(cell) if "(" in cell else variant(cell)
 
 
 def write(cell: Cell) -> str:

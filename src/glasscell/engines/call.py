@@ -8,6 +8,7 @@ from torch import Tensor
 
 from glasscell.cells import Cell, Weights
 from glasscell.engines.edits import RunEdit
+from glasscell.engines.noise import RunNoise
 from glasscell.engines.packing import Packing
 
 
@@ -19,11 +20,17 @@ class Call(NamedTuple):
     x: Tensor  # (N, I)  packed tokens
     packing: Packing
     h_0: Tensor  # (B, P)  longest sequence first, like the tokens
-    c_0: Tensor | None = None  # (B, H)  for cells that have a cell state
+    c_0: Tensor | None = None  # (B, C*H)  for cells that have a cell state
     reverse: bool = False
     record: bool = False  # whether the caller will read gates and states of every step
     edits: tuple[RunEdit, ...] = ()  # at most one for each quantity
     gradients: "GradientRecord | None" = None  # where a backward is to leave those of every step
+    noise: RunNoise | None = None  # what chance does
+
+    @property
+    def H(self) -> int:
+        """The number of units."""
+        return self.weights.W.shape[0] // self.cell.reading("x")
 
     def tensors(self) -> tuple[Tensor | None, ...]:
         """Everything a gradient may be asked for; the tables of edits come last."""
@@ -53,7 +60,7 @@ class Steps(NamedTuple):
     """
 
     h: Tensor  # (N, P)
-    c: Tensor | None  # (N, H)  float32 where the rest is bfloat16
+    c: Tensor | None  # (N, C*H)  float32 where the rest is bfloat16
     gates: Tensor | None  # (N, G, H)
     pre: Tensor | None  # (N, G, H)
     q: Tensor | None  # (N, H)
@@ -63,7 +70,7 @@ class StepGradients(NamedTuple):
     """dL/d(each state and gate of every step), along all paths: what a backward passes through."""
 
     h: Tensor  # (N, P)
-    c: Tensor | None  # (N, H)
+    c: Tensor | None  # (N, C*H)
     gates: Tensor  # (N, G, H)
 
     def of(self, quantity: str, cell: Cell) -> Tensor:
@@ -71,9 +78,15 @@ class StepGradients(NamedTuple):
         names = [gate.name for gate in cell.gates]
         if quantity in names:  # an RNN's only gate is its hidden state
             return self.gates[:, names.index(quantity)]
-        found = self.h if quantity == "hidden" else self.c
-        assert found is not None
-        return found
+        if quantity == "hidden":
+            return self.h
+        assert self.c is not None
+        return of_carried(self.c, cell, quantity)
+
+
+def of_carried(c: Tensor, cell: Cell, quantity: str) -> Tensor:
+    """(..., H) one of the vectors that are carried beside h, from all of them (..., C*H)."""
+    return c if cell.C == 1 else c.chunk(cell.C, -1)[cell.carried.index(quantity)]
 
 
 class GradientRecord:
@@ -103,8 +116,8 @@ class Record(NamedTuple):
 
     h: Tensor  # (N, P)
     h_n: Tensor  # (B, P)  the last states have memory of their own
-    c_n: Tensor | None = None  # (B, H)
-    c: Tensor | None = None  # (N, H)
+    c_n: Tensor | None = None  # (B, C*H)
+    c: Tensor | None = None  # (N, C*H)
     gates: Tensor | None = None  # (N, G, H)
     pre: Tensor | None = None  # (N, G, H)
 
@@ -137,7 +150,7 @@ class Engine(Protocol):
         ...
 
     def step(self, call: Call) -> tuple[Tensor, Tensor | None]:
-        """h (B, P) and c (B, H) after a call of one step. Called only where `refuses` is None."""
+        """h (B, P) and c (B, C*H) after a call of one step. Called only where `refuses` is None."""
         ...
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from glasscell.cells import UNEDITED, StepEdits, composed
+from glasscell.engines.noise import step_noise
 
 if TYPE_CHECKING:
     from glasscell.engines.call import Call, StepGradients, Steps
@@ -102,7 +103,8 @@ def _own_values(call: "Call", steps: "Steps") -> dict[str, Tensor]:
     if steps.c is not None and call.c_0 is not None:
         c_prev = packing.previous(steps.c.to(steps.h.dtype), call.c_0, call.reverse)
     watching = _Watching({edit.quantity: edit.of_tokens() for edit in call.edits})
-    call.cell.step(call.x, h_prev, c_prev, call.weights, watching)
+    (noise,) = step_noise(call, [slice(None)])
+    call.cell.step(call.x, h_prev, c_prev, call.weights, watching, noise)
     return watching.own
 
 

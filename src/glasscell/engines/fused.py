@@ -36,6 +36,8 @@ class TorchEngine:
             return "PyTorch has no fused operation for this cell"
         if call.edits:
             return "PyTorch's fused operation cannot be edited inside"
+        if call.noise is not None and call.noise.acts_on(call.cell):
+            return "PyTorch's fused operation knows no noise within the recurrence"
         if transform := active_transform(call.tensors()):
             return f"PyTorch's fused operation does not run under {transform}"
         return None

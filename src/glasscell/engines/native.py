@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from glasscell.cells import LSTM, Cell
+from glasscell.cells import GRU, LSTM, RNN, Cell
 from glasscell.engines.boundary import INPUTS, bounded
 from glasscell.engines.call import Call, Record, StepGradients, Steps
 from glasscell.engines.packed import DTYPES, KINDS, SQUASHES, address, contiguous, kernels, packed
@@ -29,6 +29,8 @@ class NativeEngine:
             return f"its kernels are for the CPU, and the tensors are on {call.x.device.type}"
         if transform := active_transform(call.tensors()):
             return f"its kernels do not run under {transform}"
+        if call.noise is not None and call.noise.acts_on(call.cell):
+            return "TODO"
         return _refuses_cell(call.cell) or _refuses_dtype(dtype_of_run(call))
 
     def run(self, call: Call) -> Record:
@@ -59,8 +61,12 @@ class NativeEngine:
 
 
 def _refuses_cell(cell: Cell) -> str | None:
-    if type(cell) not in KINDS:
+    if type(cell) not in KINDS or {LSTM: 4, GRU: 3, RNN: 1}[type(cell)] != cell.G:
         return f"it has no kernel for a {cell.kind}"
+    if cell.reading("h") != cell.G or cell.reading("x") != cell.G:
+        return "TODO"
+    if getattr(cell, "sharing", None) or not getattr(cell, "reset_after", True):
+        return "TODO"
     for gate in cell.gates:
         if (squash := gate.squash) not in SQUASHES:
             return f"its kernels do not know the squash {squash.name}"
@@ -88,7 +94,7 @@ def forward(call: Call, *, keep: bool) -> tuple[Steps, Tensor, Tensor | None]:
         keep: whether gates, cell states and what the backward needs are written down.
     """
     check_inputs(call)
-    cell, w, x, packing, h_0, c_0, reverse, record, edits, _ = call
+    cell, w, x, packing, h_0, c_0, reverse, record, edits, *_ = call
     x, h_0, c_0 = contiguous(x), contiguous(h_0), contiguous(c_0)
     N, B, G = packing.N, packing.B, cell.G
     rows, P = w.U.shape
@@ -165,10 +171,10 @@ def backward(
         packing.N,
         address(sizes),
         call.reverse,
-        [address(t) for t in weights],
+        [address(t) for t in weights][:6],
         [address(t) for t in saved],
         [address(t) for t in given],
-        [address(t) for t in found],
+        [address(t) for t in found][:9],
         [address(t) for t in found_steps or (None, None, None)],
         _addresses(tables),
         torch.get_num_threads(),
@@ -181,7 +187,7 @@ def check_inputs(call: Call) -> None:
 
     The weights are looked at when they are packed.
     """
-    cell, w, x, packing, h_0, c_0, _, _, edits, _ = call
+    cell, w, x, packing, h_0, c_0, _, _, edits, *_ = call
     rows, I = w.W.shape
     B, dtype = packing.B, w.W.dtype
     _check("x", x, (packing.N, I), dtype)

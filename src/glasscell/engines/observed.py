@@ -11,6 +11,7 @@ from torch import Tensor
 
 from glasscell.engines.call import Call, Record, Steps
 from glasscell.engines.edits import step_edits
+from glasscell.engines.noise import step_noise
 from glasscell.engines.through_time import through_time
 from glasscell.engines.transforms import active_transform
 
@@ -62,6 +63,6 @@ def _all_steps(call: Call, h: Tensor, c: Tensor | None) -> Steps:
     if c is not None and call.c_0 is not None:
         c = c.to(h.dtype)
         c_prev = call.packing.previous(c, call.c_0, call.reverse)
-    (edits,) = step_edits(call.edits, [slice(None)])
-    step = call.cell.step(call.x, h_prev, c_prev, call.weights, edits)
+    (edits,), (noise,) = step_edits(call.edits, [slice(None)]), step_noise(call, [slice(None)])
+    step = call.cell.step(call.x, h_prev, c_prev, call.weights, edits, noise)
     return Steps(h, c, step.gates, step.pre, step.q)

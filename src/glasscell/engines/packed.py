@@ -74,7 +74,7 @@ def packed(cell: Cell, w: Weights) -> Any:
         return kept.packed
     _check(cell, w)
     whole = [contiguous(tensor) for tensor in w]  # alive until the kernels have read them
-    addresses = [address(tensor) for tensor in whole]
+    addresses = [address(tensor) for tensor in whole][:6]
     packed = _pack(module, cell, w, addresses, threads)
     if all(a is b for a, b in zip(w, whole, strict=True)):  # copies are not worth keeping
         if kept is None:

@@ -44,7 +44,7 @@ class ReferenceEngine:
         return through_time(call, steps, grads).of_steps
 
     def step(self, call: Call) -> tuple[Tensor, Tensor | None]:
-        if call.edits:
+        if call.edits or call.noise is not None:
             record = self.run(call)
             return record.h, record.c_n
         after = call.cell.step(call.x, call.h_0, call.c_0, call.weights)

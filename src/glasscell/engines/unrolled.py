@@ -6,6 +6,7 @@ from torch import Tensor
 from glasscell.cells import Step
 from glasscell.engines.call import Call, Steps
 from glasscell.engines.edits import step_edits
+from glasscell.engines.noise import step_noise
 
 
 def unrolled(call: Call) -> Steps:
@@ -13,9 +14,10 @@ def unrolled(call: Call) -> Steps:
     cell, w, h, c = call.cell, call.weights, call.h_0, call.c_0
     steps: list[Step] = []
     visited = list(call.packing.steps(call.reverse))
-    for rows, edits in zip(visited, step_edits(call.edits, visited), strict=True):
+    all_edits, all_noise = step_edits(call.edits, visited), step_noise(call, visited)
+    for rows, edits, noise in zip(visited, all_edits, all_noise, strict=True):
         b = rows.stop - rows.start
-        step = cell.step(call.x[rows], h[:b], None if c is None else c[:b], w, edits)
+        step = cell.step(call.x[rows], h[:b], None if c is None else c[:b], w, edits, noise)
         steps.append(step)
         # h, c: each sequence's newest state, longest first; the first b of them have moved on
         h = replace_first(h, step.h)

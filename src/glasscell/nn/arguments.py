@@ -129,7 +129,7 @@ def check_states(
     if layer.cell.has_cell_state:
         if not isinstance(hx, (tuple, list)) or len(hx) != 2:
             raise TypeError(f"hx: expected a pair (h_0, c_0), got {type(hx).__name__}")
-        states = {"h_0": (hx[0], layer.output_size), "c_0": (hx[1], layer.hidden_size)}
+        states = {"h_0": (hx[0], layer.output_size), "c_0": (hx[1], layer.carried_size)}
     else:
         if not isinstance(hx, Tensor):
             raise TypeError(f"hx: expected a Tensor, got {type(hx).__name__}")
@@ -164,7 +164,7 @@ def check_stream_state(layer: "Recurrent", states: tuple[Tensor, ...]) -> None:
     """The state of a stream: h (L, B, P) and, for cells that have one, c (L, B, H)."""
     sizes = {"h": layer.output_size}
     if layer.cell.has_cell_state:
-        sizes["c"] = layer.hidden_size
+        sizes["c"] = layer.carried_size
     if len(states) != len(sizes):
         raise InputError(f"state: expected {' and '.join(sizes)}, got {len(states)} tensors")
     weight = layer.weight_ih_l0

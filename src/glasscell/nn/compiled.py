@@ -25,6 +25,8 @@ def fits_a_graph(layer: "Recurrent", input: Tensor | PackedSequence, hx: Any) ->
         return False  # what hooks do with a record is not the compiler's affair
     if len(layer._edits) > 0:
         return False  # the registered operation knows no edits
+    if layer._is_random:
+        return False  # nor chance
     if layer._cell_line is None:
         return False  # a graph could not say which cell it runs
     if isinstance(input, PackedSequence) and hx is None and input.sorted_indices is None:

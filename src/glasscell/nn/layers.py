@@ -1,7 +1,7 @@
 """The layers: `LSTM`, `GRU` and `RNN`, with torch.nn's signatures, parameters and results."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 from glasscell import cells
 from glasscell.cells import RELU
 from glasscell.errors import InputError
+from glasscell.nn.options import LayerOptions
 from glasscell.nn.recurrent import Device, Lengths, Recurrent
 
 
@@ -32,7 +33,9 @@ class LSTM(Recurrent):
         bidirectional: whether a second recurrence runs from each sequence's end (D = 2).
         proj_size: P, if h_t is to be projected to a smaller size (Sak et al. 2014); 0 for none.
         device, dtype: of the parameters.
-        engine: "auto", or the name of one engine, which then runs or raises.
+        cell: the variant, by name ("peephole"), in a line ("lstm(forget_gate=None)") or as a
+            `cells.Cell` that has a cell state. This and the rest are told of by `Recurrent`:
+        engine, stochastic, zoneout, recurrent_dropout, weight_dropout, init, forget_bias, chrono.
 
     Shapes:
         input: (T, B, I), or (B, T, I) with batch_first, or (T, I); or a `PackedSequence`.
@@ -43,7 +46,8 @@ class LSTM(Recurrent):
 
     Parameters (k the layer, `_reverse` appended for the second direction), gates in the order
     i f g o: weight_ih_l[k] (4H, I), for k > 0 (4H, D*P); weight_hh_l[k] (4H, P); bias_ih_l[k],
-    bias_hh_l[k] (4H,); weight_hr_l[k] (P, H) with a projection.
+    bias_hh_l[k] (4H,); weight_hr_l[k] (P, H) with a projection. A variant has rows for the gates
+    that are there, and weight_peephole_l[k] (K, H) for those with a peephole.
 
     Raises:
         InputError: input, states or lengths whose shape, dtype or device do not fit. It is both
@@ -55,6 +59,8 @@ class LSTM(Recurrent):
         >>> output.shape, h_n.shape
         (torch.Size([35, 4, 256]), torch.Size([4, 4, 128]))
     """
+
+    _usual_cell = cells.VARIANTS["lstm"]
 
     def __init__(
         self,
@@ -68,23 +74,22 @@ class LSTM(Recurrent):
         proj_size: int = 0,
         device: Device = None,
         dtype: torch.dtype | None = None,
-        *,
-        engine: str = "auto",
+        **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(
-            cells.LSTM(),
             input_size,
             hidden_size,
-            num_layers=num_layers,
-            bias=bias,
-            batch_first=batch_first,
-            dropout=dropout,
-            bidirectional=bidirectional,
-            proj_size=proj_size,
-            device=device,
-            dtype=dtype,
-            engine=engine,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            proj_size,
+            device,
+            dtype,
+            **{"cell": "lstm", **options},
         )
+        require_family(self, cell_state=True)
 
     def forward(
         self,
@@ -110,6 +115,8 @@ class GRU(Recurrent):
     r z n: weight_ih_l[k] (3H, I), ...
     """
 
+    _usual_cell = cells.VARIANTS["gru"]
+
     def __init__(
         self,
         input_size: int,
@@ -121,22 +128,21 @@ class GRU(Recurrent):
         bidirectional: bool = False,
         device: Device = None,
         dtype: torch.dtype | None = None,
-        *,
-        engine: str = "auto",
+        **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(
-            cells.GRU(),
             input_size,
             hidden_size,
-            num_layers=num_layers,
-            bias=bias,
-            batch_first=batch_first,
-            dropout=dropout,
-            bidirectional=bidirectional,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
             device=device,
             dtype=dtype,
-            engine=engine,
+            **{"cell": "gru", **options},
         )
+        require_family(self, cell_state=False)
 
     def forward(
         self,
@@ -155,6 +161,8 @@ class RNN(Recurrent):
     errors are those of `glasscell.GRU`; parameters hold one gate map: weight_ih_l[k] (H, I), ...
     """
 
+    _usual_cell = cells.VARIANTS["rnn"]
+
     def __init__(
         self,
         input_size: int,
@@ -167,22 +175,21 @@ class RNN(Recurrent):
         bidirectional: bool = False,
         device: Device = None,
         dtype: torch.dtype | None = None,
-        *,
-        engine: str = "auto",
+        **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(
-            rnn_cell(nonlinearity),
             input_size,
             hidden_size,
-            num_layers=num_layers,
-            bias=bias,
-            batch_first=batch_first,
-            dropout=dropout,
-            bidirectional=bidirectional,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
             device=device,
             dtype=dtype,
-            engine=engine,
+            **{"cell": rnn_cell(nonlinearity), **options},
         )
+        require_family(self, cell_state=False)
         self.nonlinearity = nonlinearity
 
     def forward(
@@ -196,7 +203,26 @@ class RNN(Recurrent):
 
     def extra_repr(self) -> str:
         text = super().extra_repr()
-        return text if self.nonlinearity == "tanh" else f"{text}, nonlinearity='relu'"
+        # a variant is told by its name
+        return text.replace(", cell='relu_rnn'", ", nonlinearity='relu'")
+
+
+def require_family(layer: Recurrent, *, cell_state: bool) -> None:
+    """A class that returns (h_n, c_n) takes cells with a cell state, and one that returns h_n the
+    others.
+
+    Raises:
+        InputError: a cell of the other family.
+    """
+    cell = layer.cell
+    if cell.has_cell_state == cell_state:
+        return
+    name, has = cells.name_of(cell) or cell.kind, "has a" if cell.has_cell_state else "has no"
+    others = "glasscell.LSTM" if cell.has_cell_state else "glasscell.GRU"
+    raise InputError(
+        f"cell: {name} {has} cell state, which a {type(layer).__name__} does not expect; "
+        f'{others} or glasscell.Recurrent runs it: Recurrent(..., cell="{name}")'
+    )
 
 
 def rnn_cell(nonlinearity: str) -> cells.RNN:

@@ -27,7 +27,7 @@ from glasscell.nn.layout import Layout, read_padded
 
 
 class Options(NamedTuple):
-    """What the operation is told besides its nine tensors."""
+    """What the operation is told besides its tensors."""
 
     batch_sizes: Tensor | None = None  # (T,) of packed tokens, on the CPU
     lengths: Tensor | None = None  # (B,) of padded sequences
@@ -35,19 +35,19 @@ class Options(NamedTuple):
     reverse: bool = False
     engine: str = "auto"
     record: bool = False  # whether to hand out c, gates and pre of every step
-    needed: Sequence[bool] = ()  # for each of the nine: whether a backward will ask for it
+    needed: Sequence[bool] = ()  # for each tensor: whether a backward will ask for it
     autocast: torch.dtype | None = None  # autocast's precision, where it is on
 
 
 _TENSORS = (
     "Tensor x, Tensor h_0, Tensor? c_0, Tensor W, Tensor U, Tensor? b_x, Tensor? b_h, "
-    "Tensor? V, Tensor? p"
+    "Tensor? V, Tensor? p, Tensor? S, Tensor? a, Tensor? a_c"
 )
 _OPTIONS = (
     "Tensor? batch_sizes=None, Tensor? lengths=None, str cell='lstm', bool reverse=False, "
     "str engine='auto', bool record=False, bool[] needed=[], ScalarType? autocast=None"
 )
-_N = 9  # tensors that a gradient may be asked for: those of `Call.tensors()`
+_N = 3 + len(Weights._fields)  # tensors that a gradient may be asked for: `Call.tensors()`
 
 # A CUDA graph would play back the kernels, and never make the tape.
 _TAGS = [torch.Tag.cudagraph_unsafe] if hasattr(torch.Tag, "cudagraph_unsafe") else []
@@ -243,12 +243,12 @@ def _apart(tensors: list[Tensor], from_: Gradients = ()) -> list[Tensor]:
 
 
 def _forward_shapes(*given: Any) -> tuple[Tensor, ...]:
-    x, h_0, c_0, W, U, b_x, b_h, V, p, *rest = given
-    options = Options(*rest)
-    cell = spec.read(options.cell)
-    G, H, P = cell.G, W.shape[0] // cell.G, U.shape[1]
+    x, h_0, c_0, *weights = given[:_N]
+    options = Options(*given[_N:])
+    cell, w = spec.read(options.cell), Weights(*weights)
+    call = Call(cell, w, x, Packing(()), h_0, c_0)
+    G, H, P, C = cell.G, call.H, w.U.shape[1], cell.C
     B, each = h_0.shape[0], x.shape[:-1]  # each step of each sequence
-    call = Call(cell, Weights(W, U, b_x, b_h, V, p), x, Packing(()), h_0, c_0)
     dtype = dtype_under(options.autocast, call)
 
     def empty(there: bool, *shape: Any) -> Tensor:
@@ -258,8 +258,8 @@ def _forward_shapes(*given: Any) -> tuple[Tensor, ...]:
     return (
         empty(True, *each, P),
         empty(True, B, P),
-        empty(has_c, B, H),
-        empty(has_c and record, *each, H),
+        empty(has_c, B, C * H),
+        empty(has_c and record, *each, C * H),
         empty(record, *each, G, H),
         empty(record, *each, G, H),
         empty(False),

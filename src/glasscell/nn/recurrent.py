@@ -1,8 +1,8 @@
 """What the LSTM, GRU and RNN layers share: weights, checks, layers and directions, records."""
 
-import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -12,21 +12,33 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils.hooks import RemovableHandle
 
 from glasscell import ops
-from glasscell.cells import Cell, Weights, spec
+from glasscell.cells import Cell, Weights, name_of, spec
 from glasscell.engines import ENGINES, Call, Choice, Record, combined, explain
 from glasscell.engines.fused import lay_out_for_cudnn
 from glasscell.errors import InputError
 from glasscell.nn import arguments, compiled
 from glasscell.nn.edits import LayerEdit
+from glasscell.nn.first_weights import FirstWeights
 from glasscell.nn.layout import Layout, read_packed, read_padded
+from glasscell.nn.options import Chance, Stochastic, cell_of
 from glasscell.nn.record import LayerRecord, layer_name, with_gradients
 
 Device = torch.device | str | int | None
 Lengths = Tensor | Sequence[int] | None
 States = tuple[Tensor, Tensor | None]  # h (B, P) and c (B, H)
 
-# As torch.nn calls them, in the order of `Weights`.
-WEIGHT_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+# In the order of `Weights`: as torch.nn calls them, and then those it does not have.
+WEIGHT_NAMES = (
+    "weight_ih",
+    "weight_hh",
+    "bias_ih",
+    "bias_hh",
+    "weight_hr",
+    "weight_peephole",
+    "weight_gates",
+    "gain",
+    "cell_gain",
+)
 
 BESIDE_THE_GRAPH = (
     "a layer that is traced or edited, or under a torch.func transform, runs beside the graph: "
@@ -37,32 +49,79 @@ RecordHook = Callable[["Recurrent", tuple[LayerRecord, ...]], None]
 
 
 class Recurrent(nn.Module):
-    """Stacked recurrent layers over sequences. Use `LSTM`, `GRU` or `RNN`."""
+    """Stacked recurrent layers of any cell over sequences.
+
+    `LSTM`, `GRU` and `RNN` are this with a cell of their kind, and say what shapes it takes.
+
+    Args:
+        input_size, ..., dtype: as for `LSTM`; `proj_size` where the cell has a cell state.
+        cell: a variant's name ("peephole"), a line ("lstm(forget_gate=None)"), a `cells.Cell`, or
+            a step of one's own, `cells.Custom`.
+        engine: "auto", or the name of one engine, which then runs or raises.
+        stochastic: gates whose values are drawn in training with the odds they give: ("forget",
+            "output"), or {"forget": "gumbel"}.
+        zoneout: how often, in training, a unit's state stays as it was: one rate, or one for the
+            cell and one for the hidden state (Krueger et al. 2017).
+        recurrent_dropout: how often a unit's hidden state is not read by the recurrence, for a
+            whole sequence (Gal and Ghahramani 2016).
+        weight_dropout: how often a recurrent weight is 0, for a whole batch (Merity et al. 2018).
+        init: "torch", or "glorot": Glorot's for the input's weights, orthogonal for the recurrent
+            ones, gate by gate.
+        forget_bias: what the bias of the gate that keeps the state begins with.
+        chrono: the longest time that is to be remembered, in steps; biases begin accordingly
+            (Tallec and Ollivier 2018).
+
+    Random numbers come from torch's generator: `torch.manual_seed` makes runs the same.
+
+    Raises:
+        InputError: no such cell; an option that the cell cannot have.
+
+    Example:
+        >>> layer = glasscell.Recurrent(3, 8, num_layers=2, cell="janet", zoneout=0.1)
+        >>> output, (h_n, c_n) = layer(torch.randn(35, 4, 3))
+        >>> output.shape, layer.weight_hh_l0.shape  # two gates
+        (torch.Size([35, 4, 8]), torch.Size([16, 8]))
+    """
 
     cell: Cell
     weight_ih_l0: nn.Parameter
+    _usual_cell: Cell | None = None  # what needs no saying
 
     def __init__(
         self,
-        cell: Cell,
         input_size: int,
         hidden_size: int,
-        *,
-        num_layers: int,
-        bias: bool,
-        batch_first: bool,
-        dropout: float,
-        bidirectional: bool,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
         proj_size: int = 0,
-        device: Device,
-        dtype: torch.dtype | None,
-        engine: str,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
+        *,
+        cell: Cell | str = "lstm",
+        engine: str = "auto",
+        stochastic: Stochastic = (),
+        zoneout: float | tuple[float, float] = 0.0,
+        recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        init: str = "torch",
+        forget_bias: float | None = None,
+        chrono: float | None = None,
     ) -> None:
         super().__init__()
         arguments.check_options(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, proj_size
         )
+        cell = cell_of(cell, stochastic)
+        if proj_size and not cell.has_cell_state:
+            raise InputError(f"proj_size: a {cell.kind} has no projection, got {proj_size}")
         self.cell = cell
+        self.chance = Chance.of(cell, zoneout, recurrent_dropout, weight_dropout)
+        self.first_weights = FirstWeights(init, forget_bias, chrono)
+        # whether chance has a part in it, in training at least
+        self._is_random = self.chance != Chance() or cell.is_stochastic
         self._cell_line = spec.line_of(cell)
         self.input_size = input_size
         self.hidden_size = hidden_size
@@ -101,16 +160,20 @@ class Recurrent(nn.Module):
         """P, the size of each direction's hidden state: `proj_size`, or else `hidden_size`."""
         return self.proj_size or self.hidden_size
 
+    @property
+    def carried_size(self) -> int:
+        """C*H, the size of what is carried beside the hidden state: H for a cell state alone."""
+        return self.cell.C * self.hidden_size
+
     def _parameter_shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
         """The weights of one layer in one direction, in the order torch.nn creates them."""
-        rows = self.cell.G * self.hidden_size
         columns = self.input_size if layer == 0 else self.output_size * len(self._directions)
-        shapes = {"weight_ih": (rows, columns), "weight_hh": (rows, self.output_size)}
-        if self.bias:
-            shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
-        if self.proj_size:
-            shapes["weight_hr"] = (self.proj_size, self.hidden_size)
-        return shapes
+        names = dict(zip(Weights._fields, WEIGHT_NAMES, strict=True))
+        try:
+            shapes = self.cell.shapes(columns, self.hidden_size, self.output_size, self.bias)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        return {names[letter]: shape for letter, shape in shapes.items()}
 
     @property
     def all_weights(self) -> list[list[nn.Parameter]]:
@@ -132,10 +195,11 @@ class Recurrent(nn.Module):
         return Weights(*found)  # type: ignore[arg-type]
 
     def reset_parameters(self) -> None:
-        """Draws every weight anew from U(-1/sqrt(H), 1/sqrt(H)), in torch.nn's order."""
-        bound = 1 / math.sqrt(self.hidden_size)
-        for weight in self.parameters():
-            nn.init.uniform_(weight, -bound, bound)
+        """Draws every weight anew: from U(-1/sqrt(H), 1/sqrt(H)), in torch.nn's order, where
+        `init` says nothing else.
+        """
+        for layer, reverse in self._weight_names:
+            self.first_weights.draw(self.cell, self.weights(layer, reverse))
 
     def flatten_parameters(self) -> None:
         """Lays out each layer's weights in one block of memory, as cuDNN wants them.
@@ -219,8 +283,11 @@ class Recurrent(nn.Module):
         states: States,
         record: bool,
     ) -> Call:
-        weights = self.weights(layer, reverse)
+        weights = self.chance.weights(self.weights(layer, reverse), self.training)
         call = Call(self.cell, weights, x, layout.packing, *states, reverse, record)
+        if self._is_random:
+            noise = self.chance.noise(self.cell, call.h_0, self.training)
+            call = call._replace(noise=noise)
         if self._edits:
             edits = [
                 each.over(layout, self._width(each.quantity), weights.W)
@@ -269,7 +336,8 @@ class Recurrent(nn.Module):
             h_0 = x.new_zeros(B, self.output_size)
             if not self.cell.has_cell_state:
                 return [(h_0, None)] * LD
-            return [(h_0, x.new_zeros(B, self.hidden_size) if self.proj_size else h_0)] * LD
+            carried = self.carried_size
+            return [(h_0, h_0 if carried == self.output_size else x.new_zeros(B, carried))] * LD
         h_0, c_0 = arguments.check_states(self, hx, B, batched)
 
         def each(states: Tensor) -> tuple[Tensor, ...]:
@@ -370,6 +438,13 @@ class Recurrent(nn.Module):
             value = getattr(self, name)
             if value != default:
                 text += f", {name}={value!r}"
+        if self.cell != self._usual_cell:
+            name = name_of(self.cell) or self._cell_line or self.cell.kind
+            text += f", cell={name!r}"
+        for options in (self.chance, self.first_weights):
+            for field in fields(options):
+                if (value := getattr(options, field.name)) != field.default:
+                    text += f", {field.name}={value!r}"
         return text
 
 

@@ -179,7 +179,7 @@ class Stream:
         layer, B = self.layer, x.shape[0]
         self._h = x.new_zeros(layer.num_layers, B, layer.output_size)
         if layer.cell.has_cell_state:
-            self._c = x.new_zeros(layer.num_layers, B, layer.hidden_size)
+            self._c = x.new_zeros(layer.num_layers, B, layer.carried_size)
 
     def _call(self, layer: int, x: Tensor) -> Call:
         """One step of one layer, on the stream's own state."""
@@ -191,6 +191,7 @@ class Stream:
             packing=Packing.dense(1, x.shape[0]),
             h_0=self._h[layer],
             c_0=None if self._c is None else self._c[layer],
+            noise=self.layer.chance.noise(self.layer.cell, self._h[layer], training=False),
         )
         if not self.layer._edits:
             return call

@@ -1,0 +1,183 @@
+"""The LSTM with exponential gating (Beck et al. 2024, "xLSTM", section 2.2: sLSTM).
+
+    i_t = exp(i_pre)                                  f_t = sigmoid(f_pre), or exp(f_pre)
+    g_t = tanh(g_pre)                                 o_t = sigmoid(o_pre)
+    m_t = max(log f_t + m_{t-1}, log i_t)             stabilizer: the largest exponent so far
+    i'_t = exp(log i_t - m_t)                         f'_t = exp(log f_t + m_{t-1} - m_t)
+    c_t = f'_t * c_{t-1} + i'_t * g_t                 cell state
+    n_t = f'_t * n_{t-1} + i'_t                       normalizer
+    h_t = o_t * c_t / n_t
+
+An exponential has no upper end, so what is computed, recorded and edited are the stabilised gates
+i' and f': dividing c and n alike by exp(m_t) changes no h. (The paper's z_t is called g_t here.)
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from glasscell.cells.cell import (
+    Cell,
+    Step,
+    StepBackward,
+    StepGradient,
+    added,
+    part,
+    summed_backward,
+    summed_terms,
+)
+from glasscell.cells.edits import UNEDITED, StepEdits
+from glasscell.cells.gates import EXPONENTIAL, SIGMOID, TANH, GateMap, Weights
+from glasscell.cells.noise import NOISELESS, StepNoise
+
+FORGETTING = ("sigmoid", "exponential")
+
+
+@dataclass(frozen=True)
+class SLSTM(Cell):
+    """The sLSTM's definition.
+
+    Attributes:
+        forgetting: of what the forget gate is made, "sigmoid" or "exponential".
+    """
+
+    input_gate: GateMap = GateMap("input_gate", "i", EXPONENTIAL)
+    forget_gate: GateMap = GateMap("forget_gate", "f", EXPONENTIAL)
+    candidate: GateMap = GateMap("candidate", "g", TANH)
+    output_gate: GateMap = GateMap("output_gate", "o", SIGMOID)
+    forgetting: str = "sigmoid"
+
+    kind = "slstm"
+    carried = ("cell", "normalizer", "stabilizer")
+
+    def __post_init__(self) -> None:
+        if self.forgetting not in FORGETTING:
+            raise ValueError(f"forgetting: expected one of {FORGETTING}, got {self.forgetting!r}")
+        for name in ("input_gate", "forget_gate", "candidate", "output_gate"):
+            gate = getattr(self, name)
+            if gate.reads != ("x", "h"):
+                raise ValueError(f"{name}: an slstm runs it reading ('x', 'h'), got {gate.reads}")
+            if gate.squash is EXPONENTIAL and gate.stochastic:
+                raise ValueError(f"stochastic: the {name} of an slstm is no probability")
+        if {self.input_gate.squash, self.forget_gate.squash} != {EXPONENTIAL}:
+            raise ValueError("squash: an slstm's input and forget gates are exponential")
+
+    @property
+    def gates(self) -> tuple[GateMap, ...]:
+        return self.input_gate, self.forget_gate, self.candidate, self.output_gate
+
+    @property
+    def keeping_gate(self) -> GateMap:
+        return self.forget_gate
+
+    def carry(self, gates: Tensor) -> tuple[Tensor, Tensor]:
+        i, f, g, _ = gates.unbind(-2)
+        return f, i * g
+
+    def preactivations(self, x: Tensor, h: Tensor, w: Weights) -> tuple[Tensor, None]:
+        return summed_terms(x, h, w, self.G), None
+
+    def step(
+        self,
+        x: Tensor,
+        h: Tensor,
+        c: Tensor | None,
+        w: Weights,
+        edits: StepEdits = UNEDITED,
+        noise: StepNoise = NOISELESS,
+    ) -> Step:
+        assert c is not None
+        c_prev, n_prev, m_prev = c.chunk(3, -1)  # each (B, H)
+        pre = summed_terms(x, noise.read(h), w, self.G)
+        i_pre, f_pre, g_pre, o_pre = pre.unbind(-2)
+
+        log_f = F.logsigmoid(f_pre) if self.forgetting == "sigmoid" else f_pre
+        m_t = edits.apply("stabilizer", torch.maximum(log_f + m_prev, i_pre))
+        i = edits.apply("input_gate", (i_pre - m_t).exp())
+        f = edits.apply("forget_gate", (log_f + m_prev - m_t).exp())
+        g = edits.apply("candidate", noise.gate(self.candidate, g_pre))
+        c_t = edits.apply("cell", noise.held("cell", f * c_prev + i * g, c_prev))
+        n_t = edits.apply("normalizer", noise.held("cell", f * n_prev + i, n_prev))
+
+        o = edits.apply("output_gate", noise.gate(self.output_gate, o_pre))
+        h_new = o * c_t / _at_least_tiny(n_t)
+        if w.V is not None:
+            h_new = h_new @ w.V.T  # (B, P)
+        h_t = edits.apply("hidden", noise.held("hidden", h_new, h))
+        gates = torch.stack((i, f, g, o), -2)
+        return Step(pre, gates, h_t, torch.cat((c_t, n_t, m_t), -1))
+
+    def step_backward(
+        self,
+        d: StepGradient,
+        step: Step,
+        x: Tensor,
+        h: Tensor,
+        c: Tensor | None,
+        w: Weights,
+        edits: StepEdits = UNEDITED,
+        noise: StepNoise = NOISELESS,
+    ) -> StepBackward:
+        assert c is not None
+        assert step.c is not None
+        c_prev, n_prev, m_prev = c.chunk(3, -1)  # each (B, H)
+        c_t, n_t, m_t = step.c.chunk(3, -1)
+        i, f, g, o = step.gates.unbind(-2)
+        i_pre, f_pre, _, _ = step.pre.unbind(-2)
+        _, _, g_slope, o_slope = self.slopes(step, edits, noise)
+        dh = torch.zeros_like(step.h) if d.h is None else edits.backward("hidden", d.h)
+        dh_new, dh_held = noise.held_backward("hidden", dh)
+        dc, dn, dm = torch.zeros_like(step.c).chunk(3, -1) if d.c is None else d.c.chunk(3, -1)
+
+        # h_t = V (o_t * c_t / n_t)
+        shown = dh_new if w.V is None else dh_new @ w.V  # (B, H)
+        floor = _at_least_tiny(n_t)
+        do = added(shown * c_t / floor, part(d.gates, 3))
+        do_pre = added(edits.backward("output_gate", do) * o_slope, part(d.pre, 3))
+        dc = dc + shown * o / floor
+        dn = dn - torch.where(n_t == floor, shown * o * c_t / floor / floor, 0)
+
+        # c_t = f'_t * c_{t-1} + i'_t * g_t,  n_t = f'_t * n_{t-1} + i'_t
+        dc_new, dc_held = noise.held_backward("cell", edits.backward("cell", dc))
+        dn_new, dn_held = noise.held_backward("cell", edits.backward("normalizer", dn))
+        di = added(dc_new * g + dn_new, part(d.gates, 0))
+        df = added(dc_new * c_prev + dn_new * n_prev, part(d.gates, 1))
+        dg = added(dc_new * i, part(d.gates, 2))
+        dg_pre = added(edits.backward("candidate", dg) * g_slope, part(d.pre, 2))
+
+        # i'_t = exp(i_pre - m_t),  f'_t = exp(log f_t + m_{t-1} - m_t)
+        log_f = F.logsigmoid(f_pre) if self.forgetting == "sigmoid" else f_pre
+        i_own, f_own = (i_pre - m_t).exp(), (log_f + m_prev - m_t).exp()
+        along_i = edits.backward("input_gate", di) * i_own
+        along_f = edits.backward("forget_gate", df) * f_own
+
+        # m_t = max(log f_t + m_{t-1}, i_pre)
+        dm = dm - along_i - along_f
+        dm_own = edits.backward("stabilizer", dm)
+        kept = log_f + m_prev  # where both are equal, each takes half, as in autograd
+        share = torch.where(kept > i_pre, 1.0, torch.where(kept < i_pre, 0.0, 0.5)).to(dm)
+        di_pre = added(along_i + dm_own * (1 - share), part(d.pre, 0))
+        dkept = along_f + dm_own * share
+        df_pre = dkept * (-f_pre).sigmoid() if self.forgetting == "sigmoid" else dkept
+        df_pre = added(df_pre, part(d.pre, 1))
+
+        dpre = torch.stack((di_pre, df_pre, dg_pre, do_pre), -2)  # (B, 4, H)
+        dh_term, dh_prev = summed_backward(dpre, w, noise)
+        dc_prev = added(dc_new * f, dc_held), added(dn_new * f, dn_held), dkept
+        return StepBackward(
+            dx_term=dpre,
+            dh_term=dh_term,
+            dh_prev=added(dh_prev, dh_held),
+            dc_prev=torch.cat(dc_prev, -1),
+            dc=torch.cat((dc, dn, dm), -1),
+            dgates=torch.stack((di, df, dg, do), -2),
+            m=o * c_t / floor,
+            dVm=dh_new,
+        )
+
+
+def _at_least_tiny(n: Tensor) -> Tensor:
+    """So that nothing written yet, c = n = 0, shows as 0, instead of 0 / 0."""
+    return n.clamp_min(torch.finfo(n.dtype).tiny)
