@@ -226,8 +226,8 @@ class LSTM(Cell):
             return dwritten - dkept, None
         if self.sharing == "normalized" and i is not None and f is not None:
             total = _at_least_tiny(i + f)
-            along = (dwritten - dkept) / total
-            return along * (f / total), -along * (i / total)
+            d = dwritten - dkept  # in this order, so that it is 0 where both are shut
+            return d * (f / total) / total, -d * (i / total) / total
         return dwritten, dkept
 
     def _peephole(self, gate: GateMap, w: Weights) -> Tensor:

@@ -10,10 +10,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from glasscell.cells import GRU, LSTM, RNN, Cell
+from glasscell.cells import GRU, LSTM, SLSTM, Cell
 from glasscell.engines.boundary import INPUTS, bounded
 from glasscell.engines.call import Call, Record, StepGradients, Steps
 from glasscell.engines.packed import DTYPES, KINDS, SQUASHES, address, contiguous, kernels, packed
+from glasscell.engines.noise import of_tokens
 from glasscell.engines.precision import dtype_of_run, in_one_dtype
 from glasscell.engines.transforms import active_transform
 from glasscell.errors import InputError
@@ -29,8 +30,6 @@ class NativeEngine:
             return f"its kernels are for the CPU, and the tensors are on {call.x.device.type}"
         if transform := active_transform(call.tensors()):
             return f"its kernels do not run under {transform}"
-        if call.noise is not None and call.noise.acts_on(call.cell):
-            return "TODO"
         return _refuses_cell(call.cell) or _refuses_dtype(dtype_of_run(call))
 
     def run(self, call: Call) -> Record:
@@ -61,12 +60,13 @@ class NativeEngine:
 
 
 def _refuses_cell(cell: Cell) -> str | None:
-    if type(cell) not in KINDS or {LSTM: 4, GRU: 3, RNN: 1}[type(cell)] != cell.G:
-        return f"it has no kernel for a {cell.kind}"
-    if cell.reading("h") != cell.G or cell.reading("x") != cell.G:
-        return "TODO"
-    if getattr(cell, "sharing", None) or not getattr(cell, "reset_after", True):
-        return "TODO"
+    if (type(cell), cell.G) not in KINDS:
+        return f"it has no kernel for a {cell.kind} with {cell.G} gates"
+    if isinstance(cell, GRU):
+        if not cell.reset_after:
+            return "its kernels have one product a step, and a reset gate before the product asks for two"
+        if (cell.reset_gate is None) != (cell.reading("h") == 0):
+            return "its kernels run a GRU without a reset gate only where no gate reads h"
     for gate in cell.gates:
         if (squash := gate.squash) not in SQUASHES:
             return f"its kernels do not know the squash {squash.name}"
@@ -94,27 +94,26 @@ def forward(call: Call, *, keep: bool) -> tuple[Steps, Tensor, Tensor | None]:
         keep: whether gates, cell states and what the backward needs are written down.
     """
     check_inputs(call)
-    cell, w, x, packing, h_0, c_0, reverse, record, edits, *_ = call
+    cell, w, x, packing, h_0, c_0, reverse, record, *_ = call
     x, h_0, c_0 = contiguous(x), contiguous(h_0), contiguous(c_0)
-    N, B, G = packing.N, packing.B, cell.G
-    rows, P = w.U.shape
-    H = rows // G
+    N, B, G, C = packing.N, packing.B, cell.G, cell.C
+    H, P = call.H, w.U.shape[1]
 
     h = x.new_empty(N, P)
     h_n = x.new_empty(B, P)
-    c_n = x.new_empty(B, H) if cell.has_cell_state else None
+    c_n = x.new_empty(B, C * H) if cell.has_cell_state else None
     c = gates = pre = q = None
     if keep:
         exact = torch.promote_types(x.dtype, torch.float32)
-        c = x.new_empty(N, H, dtype=exact) if cell.has_cell_state else None
+        c = x.new_empty(N, C * H, dtype=exact) if cell.has_cell_state else None
         gates = x.new_empty(N, G, H)
-        q = x.new_empty(N, H) if cell.kind == "gru" else None
-    if record or (keep and edits):  # what came out of an edited gate's squash, follows from it
+        q = x.new_empty(N, H) if _keeps_q(cell) else None
+    if record or (keep and _needs_pre(call)):
         pre = x.new_empty(N, G, H)
     sizes = _sizes(call)
     inputs = [address(x), address(h_0), address(c_0)]
     outputs = [address(tensor) for tensor in (h, c, gates, pre, q, h_n, c_n)]
-    tables = _tables(call)
+    tables, mask = _tables(call), _mask(call)
     packed(cell, w).forward(
         packing.T,
         B,
@@ -124,6 +123,7 @@ def forward(call: Call, *, keep: bool) -> tuple[Steps, Tensor, Tensor | None]:
         inputs,
         outputs,
         _addresses(tables),
+        _chance(call, mask),
         torch.get_num_threads(),
     )
     return Steps(h=h, c=c, gates=gates, pre=pre, q=q), h_n, c_n
@@ -143,8 +143,9 @@ def backward(
     _check_steps(call, steps, "")
     _check_steps(call, grads, "dL/d")
     inputs = [contiguous(t) for t in (call.x, call.h_0, call.c_0)]
-    pre = steps.pre if call.edits else None
-    saved = [*inputs, *(contiguous(t) for t in (steps.h, steps.c, steps.gates, steps.q, pre))]
+    pre = steps.pre if _needs_pre(call) else None
+    kept = [contiguous(t) for t in (steps.h, steps.c, steps.gates, steps.q, pre)]
+    saved = [*inputs, *kept, *_read(call, kept[0], inputs[1])]  # type: ignore[arg-type]
     given = [contiguous(t) for t in (grads.h, grads.c, grads.gates, grads.pre)]
     found = [
         torch.empty_like(tensor, memory_format=torch.contiguous_format)
@@ -164,7 +165,7 @@ def backward(
         )
     weights = [contiguous(t) for t in call.weights]
     packing = call.packing
-    sizes, tables = _sizes(call), _tables(call)
+    sizes, tables, mask = _sizes(call), _tables(call), _mask(call)
     packed(call.cell, call.weights).backward(
         packing.T,
         packing.B,
@@ -177,6 +178,7 @@ def backward(
         [address(t) for t in found][:9],
         [address(t) for t in found_steps or (None, None, None)],
         _addresses(tables),
+        _chance(call, mask),
         torch.get_num_threads(),
     )
     return tuple(found), found_steps
@@ -188,14 +190,16 @@ def check_inputs(call: Call) -> None:
     The weights are looked at when they are packed.
     """
     cell, w, x, packing, h_0, c_0, _, _, edits, *_ = call
-    rows, I = w.W.shape
+    I, H, P = w.W.shape[1], call.H, w.U.shape[1]
     B, dtype = packing.B, w.W.dtype
     _check("x", x, (packing.N, I), dtype)
-    _check("h_0", h_0, (B, w.U.shape[1]), dtype)
+    _check("h_0", h_0, (B, P), dtype)
     if cell.has_cell_state:
-        _check("c_0", c_0, (B, rows // cell.G), dtype)
+        _check("c_0", c_0, (B, cell.C * H), dtype)
+    if call.noise is not None and call.noise.mask is not None:
+        _check("noise.mask", call.noise.mask, (B, P), dtype)
     for edit in edits:
-        R, width = len(edit.scale), w.U.shape[1] if edit.quantity == "hidden" else rows // cell.G
+        R, width = len(edit.scale), P if edit.quantity == "hidden" else H
         _check("edit.rows", edit.rows, (packing.N,), torch.int64)
         _check("edit.scale", edit.scale, (R, width), dtype)
         _check("edit.shift", edit.shift, (R, width), dtype)
@@ -203,9 +207,9 @@ def check_inputs(call: Call) -> None:
 
 def _check_steps(call: Call, steps: Steps, prefix: str) -> None:
     """The same for what a backward is given: steps that are kept, or gradients of them."""
-    N, G, (rows, P), dtype = call.packing.N, call.cell.G, call.weights.U.shape, call.x.dtype
-    H, exact = rows // G, torch.promote_types(dtype, torch.float32)
-    shapes = Steps((N, P), (N, H), (N, G, H), (N, G, H), (N, H))  # type: ignore[arg-type]
+    N, G, C, dtype = call.packing.N, call.cell.G, call.cell.C, call.x.dtype
+    H, P, exact = call.H, call.weights.U.shape[1], torch.promote_types(dtype, torch.float32)
+    shapes = Steps((N, P), (N, C * H), (N, G, H), (N, G, H), (N, H))  # type: ignore[arg-type]
     for name, tensor, shape in zip(Steps._fields, steps, shapes, strict=True):
         if tensor is not None:
             _check(prefix + name, tensor, shape, exact if name == "c" else dtype)  # type: ignore[arg-type]
@@ -232,13 +236,52 @@ def _tables(call: Call) -> list[tuple[Tensor | None, ...]]:
         return []
     # an RNN's only gate is its hidden state, which is edited once
     gates = [gate.name for gate in call.cell.gates if gate.name != "hidden"]
-    slots = [*gates, *[""] * (4 - len(gates)), "cell", "hidden"]
+    slots = [*gates, *[""] * (4 - len(gates)), "cell", "hidden", "normalizer", "stabilizer"]
     found = {edit.quantity: edit for edit in call.edits}
     tables: list[tuple[Tensor | None, ...]] = []
     for slot in slots:
         edit = found.get(slot)
         tables.append((None,) * 3 if edit is None else tuple(map(contiguous, edit[1:])))
     return tables
+
+
+def _needs_pre(call: Call) -> bool:
+    """Whether the backward asks for what went into the squashes: where it does not follow from
+    what came out, because that was edited, drawn or held.
+    """
+    noise = call.noise is not None and call.noise.acts_on(call.cell)
+    return bool(call.edits) or noise
+
+
+def _keeps_q(cell: Cell) -> bool:
+    """Whether the backward asks for one more vector of each step: what a GRU's reset gate resets;
+    or what goes into an sLSTM's forget gate, which its value, an exponential, does not give back.
+    """
+    return isinstance(cell, SLSTM) or (cell.kind == "gru" and cell.reading("h") > 0)
+
+
+def _mask(call: Call) -> Tensor | None:
+    return None if call.noise is None else contiguous(call.noise.mask)
+
+
+def _chance(call: Call, mask: Tensor | None) -> tuple[int, bool, float, float, int] | None:
+    """The noise of a run as the kernels take it."""
+    noise = call.noise
+    if noise is None or not noise.acts_on(call.cell):
+        return None
+    cell, hidden = noise.zoneout
+    cell = cell if call.cell.has_cell_state else 0.0
+    return noise.seed, noise.training, cell, hidden, address(mask)
+
+
+def _read(call: Call, h: Tensor, h_0: Tensor) -> tuple[Tensor, Tensor]:
+    """What products read of h and h_0: the same, or masked."""
+    if call.noise is None or call.noise.mask is None:
+        return h, h_0
+    mask, packing = call.noise.mask, call.packing
+    if packing.is_dense:
+        return (h.unflatten(0, (packing.T, packing.B)) * mask).flatten(0, 1), h_0 * mask
+    return h * of_tokens(call, mask), h_0 * mask
 
 
 def _addresses(tables: list[tuple[Tensor | None, ...]]) -> list[int]:

@@ -65,8 +65,11 @@ def step_noise(call: "Call", steps: Sequence[slice]) -> Iterator[StepNoise]:
 
 
 def of_tokens(call: "Call", of_sequences: Tensor) -> Tensor:
-    """(N, ...) of every token what is its sequence's, from (B, ...)."""
-    return torch.cat([of_sequences[:b] for b in call.packing.batch_sizes])
+    """(N, P) of every token what is its sequence's, from (B, P)."""
+    packing = call.packing
+    if packing.is_dense:
+        return of_sequences.expand(packing.T, *of_sequences.shape).reshape(packing.N, -1)
+    return torch.cat([of_sequences[:b] for b in packing.batch_sizes])
 
 
 def _of_tokens(

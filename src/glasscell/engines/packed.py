@@ -1,5 +1,6 @@
 """The native engine's weights: packed for its kernels once, and kept while they stay the same."""
 
+import math
 import weakref
 from functools import cache
 from importlib import import_module
@@ -8,13 +9,47 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from glasscell.cells import GRU, LSTM, RELU, RNN, SIGMOID, TANH, Cell, Weights
+from glasscell.cells import (
+    EXPONENTIAL,
+    GRU,
+    HARD_SIGMOID,
+    HARD_TANH,
+    IDENTITY,
+    LSTM,
+    POSITIVE,
+    RELU,
+    RNN,
+    SIGMOID,
+    SLSTM,
+    TANH,
+    Cell,
+    Weights,
+)
 from glasscell.errors import InputError
 
 # The codes by which the kernels know them.
-KINDS: dict[type[Cell], int] = {LSTM: 0, GRU: 1, RNN: 2}
+KINDS: dict[tuple[type[Cell], int], int] = {  # by how many gates there are
+    (LSTM, 4): 0,
+    (GRU, 3): 1,
+    (RNN, 1): 2,
+    (LSTM, 3): 3,
+    (LSTM, 2): 4,
+    (GRU, 2): 5,
+    (SLSTM, 4): 6,
+}
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2}
-SQUASHES = {SIGMOID: 0, TANH: 1, RELU: 2}
+SQUASHES = {
+    SIGMOID: 0,
+    TANH: 1,
+    RELU: 2,
+    IDENTITY: 3,
+    HARD_SIGMOID: 4,
+    HARD_TANH: 5,
+    POSITIVE: 6,
+    EXPONENTIAL: 0,  # an sLSTM's kernel knows where it stands, and asks for no code
+}
+SHARING = {None: 0, "complement": 1, "normalized": 2}
+STOCHASTIC = {None: 0, "bernoulli": 1, "gumbel": 2}
 
 MaybeTensor = TypeVar("MaybeTensor", Tensor, Tensor | None)
 
@@ -85,16 +120,14 @@ def packed(cell: Cell, w: Weights) -> Any:
 
 def _check(cell: Cell, w: Weights) -> None:
     """Raises where a weight is not what the others say: kernels are given bare addresses."""
-    (rows, I), P, G = w.W.shape, w.U.shape[1], cell.G
-    H, K = rows // G, sum(gate.peephole is not None for gate in cell.gates)
-    expected = {
-        "W": (G * H, I),
-        "U": (G * H, P),
-        "b_x": (G * H,) if w.b_x is not None else None,
-        "b_h": (G * H,) if w.b_h is not None else None,
-        "V": (P, H) if w.V is not None or P != H else None,
-        "p": (K, H) if K else None,
-    }
+    (rows, I), P = w.W.shape, w.U.shape[1]
+    H = rows // cell.G
+    shapes = cell.shapes(I, H, P)
+    expected = {letter: shapes.get(letter) for letter in w._fields}
+    expected["V"] = (P, H) if w.V is not None or P != H else None
+    for letter in ("b_x", "b_h"):
+        if getattr(w, letter) is None:
+            expected[letter] = None
     for name, shape in expected.items():
         tensor = getattr(w, name)
         found = None if tensor is None else tuple(tensor.shape)
@@ -107,16 +140,30 @@ def _check(cell: Cell, w: Weights) -> None:
 
 
 def _pack(module: Any, cell: Cell, w: Weights, addresses: list[int], threads: int) -> Any:
-    peeking = [k for k, gate in enumerate(cell.gates) if gate.peephole]
+    gates = list(cell.gates)
+    peepholes = cell.peepholes
+    slots, sharing, complement = [-1] * 4, None, 1.0
+    if isinstance(cell, LSTM):
+        places = (cell.input_gate, cell.forget_gate, cell.candidate, cell.output_gate)
+        slots = [-1 if gate is None else gates.index(gate) for gate in places]
+        sharing, complement = cell.sharing, math.exp(cell.beta)
+    none = [0] * (4 - len(gates))
     return module.Packed(
-        KINDS[type(cell)],
+        KINDS[type(cell), cell.G],
         DTYPES[w.W.dtype],
         w.W.shape[1],
-        w.U.shape[0] // cell.G,
+        w.W.shape[0] // cell.G,
         w.U.shape[1],
-        [SQUASHES[gate.squash] for gate in cell.gates] + [0] * (4 - cell.G),
+        bool(cell.reading("h")),
+        [SQUASHES[gate.squash] for gate in gates] + none,
         SQUASHES[cell.output_squash] if isinstance(cell, LSTM) else 0,
-        [peeking.index(k) if k in peeking else -1 for k in range(4)],
+        [peepholes.index(g.name) if g.peephole else -1 for g in gates] + [-1 for _ in none],
+        slots,
+        SHARING[sharing],
+        complement,
+        [STOCHASTIC[gate.stochastic] for gate in gates] + none,
+        [gate.temperature for gate in gates] + [1.0 for _ in none],
+        isinstance(cell, SLSTM) and cell.forgetting == "sigmoid",
         addresses,
         threads,
     )

@@ -17,7 +17,7 @@ class BackwardRun {
   using Real = typename Mode::Real;
   using Element = typename Mode::Element;
   using Pack = typename Mode::Pack;
-  static constexpr int L = lanes<Real>, strip = 4 * L, W = width<Mode>;
+  static constexpr int L = lanes<Real>, strip = 4 * L, W = width<Mode>, C = carried_of(kind);
   // A chunk's `d` is to stay in the cache that cores share until its three products have used it;
   // long sums spare them loads and stores of the weights' gradients.
   static constexpr int least_tokens = 192, most_chunk_tokens = 768;
@@ -27,6 +27,8 @@ class BackwardRun {
   explicit BackwardRun(const Backward& call)
       : f(call), p(*call.panels), at(call.sequences), columns(kind, call.panels->cell.H),
         I(p.cell.I), H(p.cell.H), P(p.cell.P), projected(p.dv.bytes() > 0),
+        plain(p.cell.ordinary && !f.edits.any && !f.noise.zoneout_cell && !f.noise.zoneout_hidden),
+        carries_h(is_gru(kind) || f.noise.zoneout_hidden || (kind == Kind::rnn && p.cell.peephole[0] >= 0)),
         stride{row_stride<Element>(ptrdiff_t(columns.count) * columns.stride),
                row_stride<Element>(padded<Mode>(P)), row_stride<Element>(H)},
         weights(f, at, columns, stride), h_strips(weights.strips(P)), m_strips(weights.strips(H)) {
@@ -48,7 +50,8 @@ class BackwardRun {
       Group& group = groups[size_t(k)];
       group.rows = at.share_of_tokens(k, grid.by_sequence);
       scratch.leave_gap();
-      scratch.ask(group.carry, kind == Kind::rnn ? 0 : size_t(group.rows.size()) * H);
+      scratch.ask(group.carry, size_t(group.rows.size()) * C * H);
+      scratch.ask(group.h_carry, carries_h ? size_t(group.rows.size()) * H : 0);
     }
     for (size_t k = 0; k < sums.size(); ++k) {
       scratch.leave_gap();
@@ -92,7 +95,8 @@ class BackwardRun {
   // What the threads of a group keep of their sequences.
   struct Group {
     Range rows;
-    Real* carry;  // (row, H): dL/dc_{t-1}, or the GRU's dL/dh_{t-1} along z
+    Real* carry;    // (row, C*H): dL/dc_{t-1}
+    Real* h_carry;  // (row, H): dL/dh_{t-1} beside what comes through products; projected: (row, P)
   };
   const Group& group_of(int thread) const { return groups[size_t(thread / grid.by_unit)]; }
 
@@ -139,8 +143,10 @@ class BackwardRun {
         std::memset(data, 0, count * sizeof *data);
       }
     };
-    if (kind != Kind::rnn)
-      for (const Group& group : groups) zero(group.carry, size_t(group.rows.size()) * H);
+    for (const Group& group : groups) {
+      zero(group.carry, size_t(group.rows.size()) * C * H);
+      if (carries_h) zero(group.h_carry, size_t(group.rows.size()) * H);
+    }
     weights.start(thread, threads);
     const size_t tokens = size_t(padded<Mode>(most_tokens));
     if (columns.stride != H) zero(d[0], tokens * stride.d), zero(d[1], tokens * stride.d);
@@ -155,10 +161,12 @@ class BackwardRun {
     std::memset(acc, 0, size_t(std::max(0, std::max(end, live) - rows.first)) * strip * sizeof(Real));
     const Pack* U = reinterpret_cast<const Pack*>(p.dh.template as<Element>() + v * panel);
     const Element* from = last.d + columns.h_first;
-    for_tiles<4>(rows.first, end, [&](int row, int count) {
-      tile<Pack, 4, Along::row>(count, reinterpret_cast<const Pack*>(from + row * stride.d), stride.d / W,
-                                U, columns.sum / W, acc + ptrdiff_t(row - rows.first) * strip, strip);
-    });
+    if (p.cell.reads_h)
+      for_tiles<4>(rows.first, end, [&](int row, int count) {
+        tile<Pack, 4, Along::row>(count, reinterpret_cast<const Pack*>(from + row * stride.d), stride.d / W,
+                                  U, columns.sum / W, acc + ptrdiff_t(row - rows.first) * strip, strip);
+      });
+    if (f.noise.mask) masked(rows.first, end, v, acc);
     if (f.dh_0) {
       auto* dh_0 = static_cast<Store*>(f.dh_0);
       for (int b = std::max(rows.first, live); b < end; ++b)
@@ -166,12 +174,23 @@ class BackwardRun {
           const int j = v * strip + s * L, n = std::min(L, P - j);
           if (n <= 0) break;
           Vec<Real> sum = load(acc + ptrdiff_t(b - rows.first) * strip + s * L);
-          if constexpr (kind == Kind::gru)
-            sum = sum + load(group_of(thread).carry + ptrdiff_t(b - rows.first) * H + j, n);
+          if (carries_h)
+            sum = sum + load(group_of(thread).h_carry + ptrdiff_t(b - rows.first) * (projected ? P : H) + j, n);
           store(dh_0 + ptrdiff_t(b) * P + j, sum, n);
         }
     }
     return acc;
+  }
+
+  // dL/dh_{t-1} from dL/d(what products read of it), for one strip of some rows.
+  void masked(int first, int end, int v, Real* acc) const {
+    for (int b = first; b < end; ++b)
+      for (int s = 0; s < 4; ++s) {
+        const int j = v * strip + s * L, n = std::min(L, P - j);
+        if (n <= 0) break;
+        Real* sum = acc + ptrdiff_t(b - first) * strip + s * L;
+        store(sum, load(sum) * load(static_cast<const Store*>(f.noise.mask) + ptrdiff_t(b) * P + j, n));
+      }
   }
 
   // dL/dh_t of a projected step, all of which dL/dm_t = dL/dh_t V needs.
@@ -187,9 +206,16 @@ class BackwardRun {
           if (n <= 0) break;
           const int64_t token = at.first[t] + b;
           Vec<Real> dh = load(acc + ptrdiff_t(b - rows.first) * strip + s * L);
+          Real* back = carries_h ? group_of(thread).h_carry + ptrdiff_t(b - rows.first) * P + j : nullptr;
+          if (back) dh = dh + load(back, n);
           if (f.dh) dh = dh + load(static_cast<const Store*>(f.dh) + token * P + j, n);
           if (f.step_dh) store(static_cast<Store*>(f.step_dh) + token * P + j, dh, n);
           if (f.edits.any) dh = edited_backward<Mode>(f.edits.of[Edits::hidden], token, P, j, n, dh);
+          if (f.noise.zoneout_hidden) {
+            const Vec<Real> stays = Staying<Real>(f.noise, token, j).hidden;
+            store(back, stays * dh, n);
+            dh = (splat(Real(1)) - stays) * dh;
+          }
           store(dh_rows + (token - origin) * stride.dh + j, dh, n);
         }
     }
@@ -199,7 +225,9 @@ class BackwardRun {
   // One step, for one strip of units.
   void step(int thread, int64_t t, int64_t origin, Visited last, Range rows, int v, Element* rows_of_t) {
     const int live = int(std::min<int64_t>(rows.end, at.size(t)));
-    UnitGradients<Mode, kind> units(f, p, at, columns, projected, group_of(thread).carry, rows.first);
+    const Group& group = group_of(thread);
+    UnitGradients<Mode, kind> units(f, p, at, columns, projected, group.carry, carries_h ? group.h_carry : nullptr,
+                                    rows.first);
     Real* acc;
     if (projected) {
       acc = sums[size_t(thread)];
@@ -217,7 +245,7 @@ class BackwardRun {
     for (int b = rows.first; b < live; ++b) {
       const Real* of_b = acc + ptrdiff_t(b - rows.first) * strip;
       Element *d_b = rows_of_t + b * stride.d, *m_b = m ? m + b * stride.m : nullptr;
-      if (f.edits.any) {
+      if (plain) {
         units.template run<true>(t, b, v * strip, of_b, d_b, m_b);
       } else {
         units.template run<false>(t, b, v * strip, of_b, d_b, m_b);
@@ -226,11 +254,12 @@ class BackwardRun {
   }
 
   void finish(int thread) {
-    if (kind != Kind::lstm || !f.dc_0) return;
+    if (C == 0 || !f.dc_0) return;
     const Group& group = group_of(thread);
     const Range mine = share(group.rows.size(), thread % grid.by_unit, grid.by_unit);
     for (int r = mine.first; r < mine.end; ++r)
-      convert_row(static_cast<Store*>(f.dc_0) + ptrdiff_t(group.rows.first + r) * H, group.carry + ptrdiff_t(r) * H, H);
+      convert_row(static_cast<Store*>(f.dc_0) + ptrdiff_t(group.rows.first + r) * C * H,
+                  group.carry + ptrdiff_t(r) * C * H, C * H);
   }
 
   const Backward& f;
@@ -238,7 +267,7 @@ class BackwardRun {
   const Offsets at;
   const GateColumns<Mode> columns;
   const int I, H, P;
-  const bool projected;
+  const bool projected, plain, carries_h;
   const Strides stride;
   WeightGradients<Mode, kind> weights;
   const int h_strips, m_strips;

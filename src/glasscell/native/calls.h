@@ -9,19 +9,47 @@
 
 namespace glasscell {
 
-enum class Kind : int { lstm = 0, gru = 1, rnn = 2 };
+// lstm3 and lstm2 are LSTMs with as many gates, the candidate among them; a gru2 has no reset gate.
+enum class Kind : int { lstm = 0, gru = 1, rnn = 2, lstm3 = 3, lstm2 = 4, gru2 = 5, slstm = 6 };
 enum class Dtype : int { float32 = 0, float64 = 1, bfloat16 = 2 };
 
-constexpr int gates_of(Kind kind) { return kind == Kind::lstm ? 4 : kind == Kind::gru ? 3 : 1; }
+constexpr int gates_of(Kind kind) {
+  switch (kind) {
+    case Kind::lstm:
+    case Kind::slstm: return 4;
+    case Kind::gru:
+    case Kind::lstm3: return 3;
+    case Kind::lstm2:
+    case Kind::gru2: return 2;
+    default: return 1;
+  }
+}
+
+constexpr bool is_lstm(Kind kind) { return kind == Kind::lstm || kind == Kind::lstm3 || kind == Kind::lstm2; }
+constexpr bool is_gru(Kind kind) { return kind == Kind::gru || kind == Kind::gru2; }
+
+// Vectors of H that are carried beside the hidden state: c, and an sLSTM's n and m.
+constexpr int carried_of(Kind kind) { return is_lstm(kind) ? 1 : kind == Kind::slstm ? 3 : 0; }
+
+enum class Sharing : int { none = 0, complement = 1, normalized = 2 };
+enum class Stochastic : int { none = 0, bernoulli = 1, gumbel = 2 };
 
 // A cell with its weights, as `cells.Weights` has them: row-major, of one dtype.
 struct CellWeights {
   Kind kind;
   Dtype dtype;
   int I, H, P;
-  int squash[4];      // of each gate, as squash.h numbers them
-  int output_squash;  // LSTM: of the cell state on its way out
-  int peephole[4];    // LSTM: the row of p that belongs to each gate, or -1
+  bool reads_h;          // whether U has rows
+  bool ordinary;         // whether it has all its gates and reads h, and none is drawn
+  int squash[4];         // of each gate, as squash.h numbers them
+  int output_squash;     // LSTM: of the cell state on its way out
+  int peephole[4];       // the row of p that belongs to each gate, or -1
+  int slot[4];           // LSTM: which of its gates i, f, g, o are, or -1
+  int sharing;           // LSTM: as Sharing
+  double complement;     // e^beta
+  int stochastic[4];     // of each gate, as Stochastic
+  double temperature[4];
+  bool log_forget;       // sLSTM: whether its forget gate is a sigmoid
   const void *W, *U, *b_x, *b_h, *V, *p;
 };
 
@@ -48,9 +76,17 @@ struct Edit {
 
 // The edits of a run: of each gate, of the cell state and of the hidden state.
 struct Edits {
-  static constexpr int cell = 4, hidden = 5, slots = 6;
+  static constexpr int cell = 4, hidden = 5, normalizer = 6, stabilizer = 7, slots = 8;
   Edit of[slots];
   bool any;
+};
+
+// What chance does in a run, as engines/noise.py describes it.
+struct Noise {
+  bool any, training;
+  uint64_t seed;
+  double zoneout_cell, zoneout_hidden;
+  const void* mask;  // (B, P): what products read of the hidden state, or null
 };
 
 struct Forward {
@@ -58,11 +94,12 @@ struct Forward {
   const Panels* panels;
   const void *x, *h_0, *c_0;
   void* h;              // (N, P)
-  void *h_n, *c_n;      // (B, P), (B, H)
-  void* c;              // (N, H) or null; float32 where the rest is bfloat16
+  void *h_n, *c_n;      // (B, P), (B, C*H)
+  void* c;              // (N, C*H) or null; float32 where the rest is bfloat16
   void *gates, *pre;    // (N, G, H) or null
-  void* q;              // (N, H) or null
+  void* q;              // (N, H) or null: the GRU's U_n h + b_n; what goes into the sLSTM's forget gate
   Edits edits;
+  Noise noise;
   int threads;
 };
 
@@ -70,7 +107,8 @@ struct Backward {
   Sequences sequences;
   const Panels* panels;
   const void *x, *h_0, *c_0, *h, *c, *gates, *q;
-  const void* pre;  // where gates are edited, else null
+  const void* pre;  // where gates are edited or drawn, and of an sLSTM; else null
+  const void *h_read, *h_0_read;  // what products read of h and h_0
   // dL/d(each of the steps), or null where the loss does not reach
   const void *dh, *dc, *dgates, *dpre;
   // dL/d(inputs and weights), or null where nobody asks
@@ -78,6 +116,7 @@ struct Backward {
   // dL/dh_t, dL/dc_t, dL/dgate_t of every step, or null
   void *step_dh, *step_dc, *step_dgates;
   Edits edits;
+  Noise noise;
   int threads;
 };
 

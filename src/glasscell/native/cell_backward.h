@@ -2,6 +2,7 @@
 #pragma once
 
 #include "edits.h"
+#include "noise.h"
 #include "pack.h"
 #include "partition.h"
 #include "squash.h"
@@ -14,60 +15,56 @@ struct UnitGradients {
   using Real = typename Mode::Real;
   using Element = typename Mode::Element;
   static constexpr int L = lanes<Real>;
-  static constexpr int G = kind == Kind::lstm ? 4 : kind == Kind::gru ? 3 : 1;
+  static constexpr int G = gates_of(kind), C = carried_of(kind);
   using V = Vec<Real>;
 
   UnitGradients(const Backward& f, const Panels& p, const Offsets& at, const GateColumns<Mode>& columns,
-                bool projected, Real* carry, int first_row)
-      : f(f), p(p), at(at), columns(columns), H(p.cell.H), projected(projected), carry(carry), first_row(first_row) {}
+                bool projected, Real* carry, Real* h_carry, int first_row)
+      : f(f), p(p), at(at), columns(columns), H(p.cell.H), projected(projected), drawn(draws_gates(p.cell, f.noise)),
+        zoneout(f.noise.zoneout_cell || f.noise.zoneout_hidden),
+        carry(carry), h_carry(h_carry), first_row(first_row) {}
 
   // Token (t, b), four vectors of units from `unit` on: dL/dm_t (without what the loss puts on
   // h_t, unless projected) comes in `sums`, the gradients of the pre-activations go to `d`.
-  template <bool edits>
+  template <bool plain>
   GLASSCELL_INLINE void run(int64_t t, int64_t b, int unit, const Real* sums, Element* d, Element* m) {
     const int64_t token = at.first[t] + b, before = at.previous(t, b);
     for (int s = 0; s < 4; ++s) {
       j = unit + s * L, n = std::min(L, H - j);
       if (n <= 0) break;
       const V sum = load(sums + s * L);
-      if constexpr (kind == Kind::lstm) lstm<edits>(b, token, before, sum, d + j, m ? m + j : nullptr);
-      if constexpr (kind == Kind::gru) gru<edits>(b, token, before, sum, d + j);
-      if constexpr (kind == Kind::rnn) rnn<edits>(token, sum, d + j);
+      Element* const m_j = m ? m + j : nullptr;
+      if constexpr (kind == Kind::lstm && plain) lstm(b, token, before, sum, d + j, m_j);
+      if constexpr (is_lstm(kind) && !plain) varied_lstm(b, token, before, sum, d + j, m_j);
+      if constexpr (kind == Kind::slstm) slstm(b, token, before, sum, d + j, m_j);
+      if constexpr (is_gru(kind)) gru<plain>(b, token, before, sum, d + j);
+      if constexpr (kind == Kind::rnn) rnn<plain>(b, token, before, sum, d + j);
     }
   }
 
  private:
-  template <bool edits>
+  // Where all gates are there, and nothing is drawn, edited or held.
   GLASSCELL_INLINE void lstm(int64_t b, int64_t token, int64_t before, V dm, Element* d, Element* m) const {
     const Store* gate = gates_at(f.gates, token);
     const V i = load(gate, n), fg = load(gate + H, n), g = load(gate + 2 * H, n), o = load(gate + 3 * H, n);
-    const auto* cells = static_cast<const Real*>(f.c) + j;
-    const V c_t = load(cells + token * H, n);
-    const V c_prev = before >= 0 ? load(cells + before * H, n)
-                                 : load(static_cast<const Store*>(f.c_0) + ptrdiff_t(b) * H + j, n);
+    const V c_t = state_at(token), c_prev = state_before(b, before);
     const V tanh_c = apply<Real>(Squash(p.cell.output_squash), c_t);
-    if (!projected) dm = own<edits>(Edits::hidden, token, with_loss(dm, token));
+    if (!projected) dm = with_loss(dm, token);
     if (m) store(m, o * tanh_c, n);
 
     const V dO = added(dm * tanh_c, f.dgates, token, 3);
-    const V do_own = own<edits>(3, token, dO), o_own = squashed<edits>(3, token, o);
-    const V do_pre = added(do_own * slope<Real>(Squash(p.cell.squash[3]), o_own), f.dpre, token, 3);
-    Real* back = carry + ptrdiff_t(b - first_row) * H + j;
+    const V do_pre = added(dO * slope<Real>(Squash(p.cell.squash[3]), o), f.dpre, token, 3);
+    Real* back = carry_of(b);
     V dc = fma(dm * o, slope<Real>(Squash(p.cell.output_squash), tanh_c), load(back, n));
-    if (f.dc) dc = dc + load(static_cast<const Real*>(f.dc) + token * H + j, n);
-    dc = peeked(3, do_pre, dc);
+    dc = peeked(3, do_pre, state_with_loss(dc, token));
 
-    const V dc_own = own<edits>(Edits::cell, token, dc);
-    const V di = added(dc_own * g, f.dgates, token, 0);
-    const V df = added(dc_own * c_prev, f.dgates, token, 1);
-    const V dg = added(dc_own * i, f.dgates, token, 2);
-    const V di_own = own<edits>(0, token, di), i_own = squashed<edits>(0, token, i);
-    const V df_own = own<edits>(1, token, df), f_own = squashed<edits>(1, token, fg);
-    const V dg_own = own<edits>(2, token, dg), g_own = squashed<edits>(2, token, g);
-    const V di_pre = added(di_own * slope<Real>(Squash(p.cell.squash[0]), i_own), f.dpre, token, 0);
-    const V df_pre = added(df_own * slope<Real>(Squash(p.cell.squash[1]), f_own), f.dpre, token, 1);
-    const V dg_pre = added(dg_own * slope<Real>(Squash(p.cell.squash[2]), g_own), f.dpre, token, 2);
-    store(back, peeked(1, df_pre, peeked(0, di_pre, dc_own * fg)), n);
+    const V di = added(dc * g, f.dgates, token, 0);
+    const V df = added(dc * c_prev, f.dgates, token, 1);
+    const V dg = added(dc * i, f.dgates, token, 2);
+    const V di_pre = added(di * slope<Real>(Squash(p.cell.squash[0]), i), f.dpre, token, 0);
+    const V df_pre = added(df * slope<Real>(Squash(p.cell.squash[1]), fg), f.dpre, token, 1);
+    const V dg_pre = added(dg * slope<Real>(Squash(p.cell.squash[2]), g), f.dpre, token, 2);
+    store(back, peeked(1, df_pre, peeked(0, di_pre, dc * fg)), n);
 
     const int stride = columns.stride;
     store(d, di_pre, n), store(d + stride, df_pre, n), store(d + 2 * stride, dg_pre, n), store(d + 3 * stride, do_pre, n);
@@ -78,44 +75,227 @@ struct UnitGradients {
     }
   }
 
-  template <bool edits>
-  GLASSCELL_INLINE void gru(int64_t b, int64_t token, int64_t before, V dh, Element* d) const {
+  GLASSCELL_INLINE void varied_lstm(int64_t b, int64_t token, int64_t before, V dm, Element* d, Element* m) const {
     const V one = splat(Real(1));
     const Store* gate = gates_at(f.gates, token);
-    const V r = load(gate, n), z = load(gate + H, n), cand = load(gate + 2 * H, n);
-    const V past = load(static_cast<const Store*>(f.q) + token * H + j, n);
-    const V h_prev = before >= 0 ? load(static_cast<const Store*>(f.h) + before * H + j, n)
-                                 : load(static_cast<const Store*>(f.h_0) + ptrdiff_t(b) * H + j, n);
-    Real* back = carry + ptrdiff_t(b - first_row) * H + j;
-    dh = own<edits>(Edits::hidden, token, with_loss(dh + load(back, n), token));
+    const int* slot = p.cell.slot;
+    auto value = [&](int g) { return g < 0 ? one : load(gate + g * H, n); };
+    const V i = value(slot[0]), fg = value(slot[1]), g = value(slot[2]), o = value(slot[3]);
+    const V c_t = state_at(token), c_prev = state_before(b, before);
+    const V shown = apply<Real>(Squash(p.cell.output_squash), c_t);
+    const Staying<Real> staying = staying_of(token);
+    if (!projected) dm = of_hidden(b, token, dm, staying);
+    if (m) store(m, o * shown, n);
 
-    const V dz = added(dh * (h_prev - cand), f.dgates, token, 1);
-    const V dn = added(dh * (one - z), f.dgates, token, 2);
-    const V dz_own = own<edits>(1, token, dz), z_own = squashed<edits>(1, token, z);
-    const V dn_own = own<edits>(2, token, dn), n_own = squashed<edits>(2, token, cand);
-    const V dz_pre = added(dz_own * slope<Real>(Squash(p.cell.squash[1]), z_own), f.dpre, token, 1);
-    const V dn_pre = added(dn_own * slope<Real>(Squash(p.cell.squash[2]), n_own), f.dpre, token, 2);
-    const V dq = dn_pre * r;
-    const V dr = added(dn_pre * past, f.dgates, token, 0);
-    const V dr_own = own<edits>(0, token, dr), r_own = squashed<edits>(0, token, r);
-    const V dr_pre = added(dr_own * slope<Real>(Squash(p.cell.squash[0]), r_own), f.dpre, token, 0);
-    store(back, dh * z, n);
+    // dL/d(what went into gate g's squash), from dL/d(the gate) without what the loss puts on it
+    auto closed = [&](int g, V dq, V own) __attribute__((always_inline)) {
+      if (g < 0) return V{};
+      dq = added(dq, f.dgates, token, g);
+      if (f.step_dgates) store(static_cast<Store*>(f.step_dgates) + (token * G + g) * H + j, dq, n);
+      const V dpre = before_squash(token, g, dq, own);
+      store(d + g * columns.stride, dpre, n);
+      return dpre;
+    };
+    const V do_pre = closed(slot[3], dm * shown, o);
+    Real* back = carry_of(b);
+    V dc = fma(dm * o, slope<Real>(Squash(p.cell.output_squash), shown), load(back, n));
+    dc = peeked(slot[3], do_pre, state_with_loss(dc, token));
+    if (f.step_dc) store(static_cast<Real*>(f.step_dc) + token * H + j, dc, n);
+
+    V dfresh = own(Edits::cell, token, dc), dheld{};
+    if (f.noise.zoneout_cell) dheld = staying.cell * dfresh, dfresh = (one - staying.cell) * dfresh;
+    const Shares<Real> shares = shared<Real>(p.cell, i, fg);
+    const Shares<Real> dshares = shared_backward<Real>(p.cell, dfresh * g, dfresh * c_prev, i, fg);
+    closed(slot[2], dfresh * shares.written, g);
+    const V di_pre = closed(slot[0], dshares.written, i), df_pre = closed(slot[1], dshares.kept, fg);
+    store(back, peeked(slot[1], df_pre, peeked(slot[0], di_pre, fma(dfresh, shares.kept, dheld))), n);
+  }
+
+  GLASSCELL_INLINE void slstm(int64_t b, int64_t token, int64_t before, V dm, Element* d, Element* m) const {
+    const V one = splat(Real(1));
+    const Store* gate = gates_at(f.gates, token);
+    const V i = load(gate, n), fg = load(gate + H, n), g = load(gate + 2 * H, n), o = load(gate + 3 * H, n);
+    const V f_pre = load(static_cast<const Store*>(f.q) + token * H + j, n);
+    const V c_t = state_at(token), n_t = state_at(token, 1), m_t = state_at(token, 2);
+    const V c_prev = state_before(b, before), n_prev = state_before(b, before, 1);
+    const V m_prev = state_before(b, before, 2);
+    const V inverse = one / at_least_tiny<Real>(n_t), shown = c_t * inverse;
+    const Staying<Real> staying = staying_of(token);
+    if (!projected) dm = of_hidden(b, token, dm, staying);
+    if (m) store(m, o * shown, n);
+
+    auto with_gate_loss = [&](int g, V dq) __attribute__((always_inline)) {
+      dq = added(dq, f.dgates, token, g);
+      if (f.step_dgates) store(static_cast<Store*>(f.step_dgates) + (token * 4 + g) * H + j, dq, n);
+      return dq;
+    };
+    const V do_pre = before_squash(token, 3, with_gate_loss(3, dm * shown), o);
+    Real* back = carry_of(b);
+    const V dc = state_with_loss(load(back, n) + dm * o * inverse, token);
+    const V through_n = n_t > V{} ? dm * o * shown * inverse : V{};
+    const V dn = state_with_loss(load(back + H, n) - through_n, token, 1);
+
+    V dc_fresh = own(Edits::cell, token, dc), dn_fresh = own(Edits::normalizer, token, dn), dc_held{}, dn_held{};
+    if (f.noise.zoneout_cell) {
+      const V moves = one - staying.cell;
+      dc_held = staying.cell * dc_fresh, dc_fresh = moves * dc_fresh;
+      dn_held = staying.cell * dn_fresh, dn_fresh = moves * dn_fresh;
+    }
+    const V di = with_gate_loss(0, fma(dc_fresh, g, dn_fresh));
+    const V df = with_gate_loss(1, fma(dc_fresh, c_prev, dn_fresh * n_prev));
+    const V dg_pre = before_squash(token, 2, with_gate_loss(2, dc_fresh * i), g);
+
+    // i' = exp(i_pre - m_t), f' = exp(log f + m_{t-1} - m_t), m_t = max(log f + m_{t-1}, i_pre)
+    V i_own = i, f_own = fg;
+    if (f.edits.any) {
+      const V i_pre = load(gates_at(f.pre, token), n);
+      const V log_f = p.cell.log_forget ? log_sigmoid<Real>(f_pre) : f_pre;
+      const V kept = log_f + m_prev;
+      i_own = exponential<Real>(i_pre - m_t), f_own = exponential<Real>(kept - m_t);
+    }
+    const V along_i = own(0, token, di) * i_own, along_f = own(1, token, df) * f_own;
+    const V dm_t = state_with_loss(load(back + 2 * H, n), token, 2) - along_i - along_f;
+    const V dm_own = own(Edits::stabilizer, token, dm_t);
+    // the larger exponent is the one whose gate is 1; where both are, each takes half
+    const V half = splat(Real(0.5));
+    const V share = i_own < f_own ? one : i_own > f_own ? V{} : half;
+    const V dkept = fma(dm_own, share, along_f);
+    const V di_pre = added(fma(dm_own, one - share, along_i), f.dpre, token, 0);
+    const V df_pre = added(p.cell.log_forget ? dkept * sigmoid<Real>(-f_pre) : dkept, f.dpre, token, 1);
+    store(back, fma(dc_fresh, fg, dc_held), n), store(back + H, fma(dn_fresh, fg, dn_held), n);
+    store(back + 2 * H, dkept, n);
 
     const int stride = columns.stride;
-    store(d, dn_pre, n), store(d + stride, dr_pre, n), store(d + 2 * stride, dz_pre, n), store(d + 3 * stride, dq, n);
-    if (f.step_dgates) {
-      Store* to = static_cast<Store*>(f.step_dgates) + token * 3 * H + j;
-      store(to, dr, n), store(to + H, dz, n), store(to + 2 * H, dn, n);
+    store(d, di_pre, n), store(d + stride, df_pre, n), store(d + 2 * stride, dg_pre, n), store(d + 3 * stride, do_pre, n);
+    if (f.step_dc) {
+      Real* to = static_cast<Real*>(f.step_dc) + token * 3 * H + j;
+      store(to, dc, n), store(to + H, dn, n), store(to + 2 * H, dm_t, n);
     }
   }
 
-  template <bool edits>
-  GLASSCELL_INLINE void rnn(int64_t token, V dh, Element* d) const {
-    const V h = load(gates_at(f.gates, token), n);
+  template <bool plain>
+  GLASSCELL_INLINE void gru(int64_t b, int64_t token, int64_t before, V dh, Element* d) const {
+    constexpr int k = G - 2;  // the place of z
+    const V one = splat(Real(1));
+    const Store* gate = gates_at(f.gates, token);
+    const V z = load(gate + k * H, n), cand = load(gate + (k + 1) * H, n);
+    const V h_prev = hidden_before(b, before);
+    Real* back = h_carry + ptrdiff_t(b - first_row) * H + j;
+    dh = with_loss(dh + load(back, n), token);
+    V dheld{};
+    if constexpr (!plain) {
+      dh = own(Edits::hidden, token, dh);
+      if (zoneout) {
+        const V stays = staying_of(token).hidden;
+        dheld = stays * dh, dh = (one - stays) * dh;
+      }
+    }
+
+    const V dz = added(dh * (h_prev - cand), f.dgates, token, k);
+    const V dn = added(dh * (one - z), f.dgates, token, k + 1);
+    const V dz_pre = before_squash<plain>(token, k, dz, z), dn_pre = before_squash<plain>(token, k + 1, dn, cand);
+    store(back, fma(dh, z, dheld), n);
+    const int stride = columns.stride;
+    Store* to = f.step_dgates ? static_cast<Store*>(f.step_dgates) + token * G * H + j : nullptr;
+    if (to) store(to + k * H, dz, n), store(to + (k + 1) * H, dn, n);
+    if constexpr (kind == Kind::gru2) {
+      store(d, dz_pre, n), store(d + stride, dn_pre, n);
+    } else {
+      const V r = load(gate, n), past = load(static_cast<const Store*>(f.q) + token * H + j, n);
+      const V dr = added(dn_pre * past, f.dgates, token, 0);
+      const V dr_pre = before_squash<plain>(token, 0, dr, r);
+      store(d, dn_pre, n), store(d + stride, dr_pre, n), store(d + 2 * stride, dz_pre, n);
+      store(d + 3 * stride, dn_pre * r, n);
+      if (to) store(to, dr, n);
+    }
+  }
+
+  template <bool plain>
+  GLASSCELL_INLINE void rnn(int64_t b, int64_t token, int64_t before, V dh, Element* d) const {
+    V h = load(gates_at(f.gates, token), n);
+    Real* back = nullptr;
+    if constexpr (!plain)
+      if (h_carry) {
+        back = h_carry + ptrdiff_t(b - first_row) * H + j;
+        dh = dh + load(back, n);
+      }
     dh = added(with_loss(dh, token), f.dgates, token, 0);
-    const V dh_own = own<edits>(Edits::hidden, token, dh), h_own = squashed<edits>(Edits::hidden, token, h);
-    store(d, added(dh_own * slope<Real>(Squash(p.cell.squash[0]), h_own), f.dpre, token, 0), n);
     if (f.step_dgates) store(static_cast<Store*>(f.step_dgates) + token * H + j, dh, n);
+    V dheld{};
+    if constexpr (!plain) {
+      const Edit& edit = f.edits.of[Edits::hidden];
+      const bool edits = edit.rows && edit.rows[token] >= 0;
+      // what is kept of it is not what came out of the squash
+      if (edits || f.noise.zoneout_hidden)
+        h = apply<Real>(Squash(p.cell.squash[0]), load(gates_at(f.pre, token), n));
+      dh = own(Edits::hidden, token, dh);
+      if (zoneout) {
+        const V stays = staying_of(token).hidden;
+        dheld = stays * dh, dh = (splat(Real(1)) - stays) * dh;
+      }
+    }
+    const V dpre = added(dh * slope<Real>(Squash(p.cell.squash[0]), h), f.dpre, token, 0);
+    store(d, dpre, n);
+    if constexpr (!plain)
+      if (back) {
+        if (p.cell.peephole[0] >= 0) {
+          V own_past = dpre * load(p.peepholes.template as<Real>() + j, n);
+          if (f.noise.mask) own_past = own_past * load(static_cast<const Store*>(f.noise.mask) + ptrdiff_t(b) * H + j, n);
+          dheld = dheld + own_past;
+        }
+        store(back, dheld, n);
+      }
+  }
+
+  // One of the carried vectors after a step, and before it.
+  GLASSCELL_INLINE V state_at(int64_t token, int k = 0) const {
+    return load(static_cast<const Real*>(f.c) + (token * C + k) * H + j, n);
+  }
+  GLASSCELL_INLINE V state_before(int64_t b, int64_t before, int k = 0) const {
+    return before >= 0 ? state_at(before, k) : load(static_cast<const Store*>(f.c_0) + (b * C + k) * H + j, n);
+  }
+  GLASSCELL_INLINE V hidden_before(int64_t b, int64_t before) const {
+    return before >= 0 ? load(static_cast<const Store*>(f.h) + before * H + j, n)
+                       : load(static_cast<const Store*>(f.h_0) + ptrdiff_t(b) * H + j, n);
+  }
+  GLASSCELL_INLINE Real* carry_of(int64_t b) const { return carry + ptrdiff_t(b - first_row) * C * H + j; }
+
+  // Adds what the loss puts on a carried vector.
+  GLASSCELL_INLINE V state_with_loss(V dc, int64_t token, int k = 0) const {
+    return f.dc ? dc + load(static_cast<const Real*>(f.dc) + (token * C + k) * H + j, n) : dc;
+  }
+
+  // dL/d(the hidden state before its edit and what is held of it), where it is not projected.
+  GLASSCELL_INLINE V of_hidden(int64_t b, int64_t token, V dh, const Staying<Real>& staying) const {
+    Real* back = h_carry ? h_carry + ptrdiff_t(b - first_row) * H + j : nullptr;
+    if (back) dh = dh + load(back, n);
+    dh = own(Edits::hidden, token, with_loss(dh, token));
+    if (f.noise.zoneout_hidden) {
+      store(back, staying.hidden * dh, n);
+      dh = (splat(Real(1)) - staying.hidden) * dh;
+    }
+    return dh;
+  }
+
+  // What is held of the states of a token; never looked at where nothing is.
+  GLASSCELL_INLINE Staying<Real> staying_of(int64_t token) const {
+    return zoneout ? Staying<Real>(f.noise, token, j) : Staying<Real>{};
+  }
+
+  // dL/d(what went into gate g's squash), from dL/d(the gate) and its value.
+  template <bool plain = false>
+  GLASSCELL_INLINE V before_squash(int64_t token, int g, V dq, V value) const {
+    if constexpr (plain) return added(dq * slope<Real>(Squash(p.cell.squash[g]), value), f.dpre, token, g);
+    const Edit& edit = f.edits.of[g];
+    const bool edits = edit.rows && edit.rows[token] >= 0, draws = drawn && p.cell.stochastic[g];
+    V v{};
+    if (edits || draws) v = load(gates_at(f.pre, token) + g * H, n);
+    if (edits && draws) {
+      value = drawn_gate<Real>(p.cell, g, v, Draws<Real>(f.noise.seed, token, j, 0));
+    } else if (edits) {
+      value = apply<Real>(Squash(p.cell.squash[g]), v);
+    }
+    return added(own(g, token, dq) * gate_slope<Real>(p.cell, g, v, value, draws), f.dpre, token, g);
   }
 
   // dL/dh_t in full: what comes back plus what the loss puts on it.
@@ -126,22 +306,8 @@ struct UnitGradients {
   }
 
   // dL/d(a quantity before its edit), from dL/d(what became of it).
-  template <bool edits>
   GLASSCELL_INLINE V own(int slot, int64_t token, V dq) const {
-    if constexpr (edits) return edited_backward<Mode>(f.edits.of[slot], token, H, j, n, dq);
-    return dq;
-  }
-
-  // What came out of a gate's squash, before its edit. (An RNN's gate is its hidden state.)
-  template <bool edits>
-  GLASSCELL_INLINE V squashed(int slot, int64_t token, V gate) const {
-    if constexpr (edits) {
-      const Edit& edit = f.edits.of[slot];
-      const int g = slot == Edits::hidden ? 0 : slot;
-      if (edit.rows && edit.rows[token] >= 0)
-        return apply<Real>(Squash(p.cell.squash[g]), load(gates_at(f.pre, token) + g * H, n));
-    }
-    return gate;
+    return f.edits.any ? edited_backward<Mode>(f.edits.of[slot], token, H, j, n, dq) : dq;
   }
 
   const Store* gates_at(const void* gates, int64_t token) const {
@@ -155,7 +321,7 @@ struct UnitGradients {
 
   // Adds what comes back through gate g's peephole.
   GLASSCELL_INLINE V peeked(int g, V dpre, V dc) const {
-    const int row = p.cell.peephole[g];
+    const int row = g < 0 ? -1 : p.cell.peephole[g];
     return row < 0 ? dc : fma(dpre, load(p.peepholes.template as<Real>() + ptrdiff_t(row) * H + j, n), dc);
   }
 
@@ -164,8 +330,8 @@ struct UnitGradients {
   const Offsets& at;
   const GateColumns<Mode>& columns;
   const int H;
-  const bool projected;
-  Real* const carry;    // of the rows from first_row on
+  const bool projected, drawn, zoneout;
+  Real *const carry, *const h_carry;  // of the rows from first_row on: dL/dc_{t-1}; along the hidden state
   const int first_row;
   int j = 0, n = 0;  // the first unit of the vector at hand, and how many of its lanes are units
 };

@@ -21,7 +21,7 @@ class ForwardRun {
   using Pack = typename Mode::Pack;
   using Units = UnitSteps<Mode, kind>;
   using Rows = typename Units::Rows;
-  static constexpr int L = lanes<Real>, S = Units::S, G = gates_of(kind);
+  static constexpr int L = lanes<Real>, S = Units::S, G = gates_of(kind), C = carried_of(kind);
   static constexpr int chunk_tokens = 48;
 
  public:
@@ -30,12 +30,12 @@ class ForwardRun {
         projected(p.v.bytes() > 0), panels((H + Units::units_of_panel - 1) / Units::units_of_panel),
         x_panel(panel_elements<Mode>(S, I)), h_panel(panel_elements<Mode>(S, P)),
         x_stride(row_stride<Element>(padded<Mode>(I))), h_stride(row_stride<Element>(padded<Mode>(P))),
-        m_stride(row_stride<Element>(padded<Mode>(H))), units(f, h_stride, m_stride) {
+        m_stride(row_stride<Element>(padded<Mode>(H))), units(f, at, h_stride, m_stride) {
     const int64_t B = f.sequences.B;
-    grid = choose_grid(f.threads, panels, (x_panel + h_panel) * sizeof(Element), int(B),
+    grid = choose_grid(f.threads, panels, (x_panel + (p.cell.reads_h ? h_panel : 0)) * sizeof(Element), int(B),
                        2.0 * double(B) * S * L * panels * P, f.sequences.T);
     const size_t states = size_t(f.sequences.N) * size_t(H);
-    prefer_huge_pages(f.c, states * sizeof(Real));
+    prefer_huge_pages(f.c, states * C * sizeof(Real));
     prefer_huge_pages(f.gates, states * G * sizeof(Store));
     prefer_huge_pages(f.pre, states * G * sizeof(Store));
     prefer_huge_pages(f.h, size_t(f.sequences.N) * size_t(P) * sizeof(Store));
@@ -52,7 +52,7 @@ class ForwardRun {
       scratch.ask(group.pre, size_t(panels) * tokens * S * L);
       scratch.ask(group.h[0], rows * h_stride);
       scratch.ask(group.h[1], rows * h_stride);
-      scratch.ask(group.c, kind == Kind::rnn ? 0 : rows * H);
+      scratch.ask(group.c, rows * H * (is_gru(kind) ? 1 : C));
       scratch.ask(group.m, projected ? rows * m_stride : 0);
       scratch.ask(group.x, x_in_place ? 0 : tokens * x_stride);
       scratch.ask(group.q, kind == Kind::gru ? grid.by_unit * rows * L : 0);
@@ -78,7 +78,7 @@ class ForwardRun {
     std::vector<int64_t> first;                      // (T + 1,) tokens of these sequences before each step
     std::vector<std::pair<int64_t, int64_t>> chunks;  // places in the recurrence, from .. to
     int64_t most_tokens = 0;                         // of a chunk
-    Real *pre, *c;                                   // sums (panel, token, S * L); the state (row, H)
+    Real *pre, *c;                                   // sums (panel, token, S * L); the state (row, C*H)
     Element *h[2], *m, *x;                           // h before and after a step; o * tanh(c); tokens
     Real *q, *out;                                   // of each thread: U_n h; projected sums
     Barrier barrier;
@@ -120,7 +120,7 @@ class ForwardRun {
       for (int64_t k = from; k < to; ++k) {
         const int64_t t = at.step(k);
         if (group.live(t) == 0) continue;
-        const Rows now{at.first[size_t(t)] + group.rows.first, group.live(t), group.c, group.h[(k + 1) % 2], group.m,
+        const Rows now{t, group.rows.first, at.first[size_t(t)] + group.rows.first, group.live(t), group.c, group.h[(k + 1) % 2], group.m,
                        group.q + ptrdiff_t(part) * group.rows.size() * L};
         step(group, k, group.first[size_t(t)] - group.first[size_t(low)], now, mine);
         group.barrier.wait(part);
@@ -146,12 +146,15 @@ class ForwardRun {
       for (Element* buffer : {group.h[0], group.h[1]}) {
         Element* row = buffer + r * h_stride;
         std::memset(row, 0, size_t(h_stride) * sizeof(Element));
-        convert_row(row, h_0 + b * P, P);
+        if (f.noise.mask) {
+          units.read_initial(int(b), row);
+        } else {
+          convert_row(row, h_0 + b * P, P);
+        }
       }
-      Real* state = group.c + ptrdiff_t(r) * H;
-      if constexpr (kind == Kind::lstm) convert_row(state, c_0 + b * H, H);
+      if constexpr (C > 0) convert_row(group.c + ptrdiff_t(r) * C * H, c_0 + b * C * H, C * H);
       // a GRU keeps its state in full precision beside its rounding
-      if constexpr (kind == Kind::gru) convert_row(state, h_0 + b * H, H);
+      if constexpr (is_gru(kind)) convert_row(group.c + ptrdiff_t(r) * H, h_0 + b * H, H);
       if (projected) std::memset(group.m + r * m_stride, 0, size_t(m_stride) * sizeof(Element));
     }
   }
@@ -171,8 +174,8 @@ class ForwardRun {
         }
         convert_row(h_n + ptrdiff_t(b) * P, out_h + (at.first[t] + b) * P, P);
       }
-      if constexpr (kind == Kind::lstm)
-        if (c_n) convert_row(c_n + ptrdiff_t(b) * H, group.c + ptrdiff_t(r) * H, H);
+      if constexpr (C > 0)
+        if (c_n) convert_row(c_n + ptrdiff_t(b) * C * H, group.c + ptrdiff_t(r) * C * H, C * H);
     }
   }
 
@@ -235,7 +238,9 @@ class ForwardRun {
       const int u = k % 2 ? mine.end - done - count : mine.first + done;
       const Pack* panel = first_panel + u * panel_stride;
       Real* pre = pre_at(group, u, local);
-      if constexpr (kind == Kind::gru) {
+      if (!p.cell.reads_h) {
+        // the sums are W x + b
+      } else if constexpr (kind == Kind::gru) {
         recurrent_gru(now, u, before, stride, panel, K, pre);
       } else if (count == 2) {
         one_row<Pack, S>(before, panel, panel_stride, K, pre, group.most_tokens * S * L);

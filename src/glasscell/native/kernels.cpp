@@ -25,6 +25,10 @@ void run(const Call& call) {
       case Kind::lstm: return Run<Mode, Kind::lstm>(call).run();
       case Kind::gru: return Run<Mode, Kind::gru>(call).run();
       case Kind::rnn: return Run<Mode, Kind::rnn>(call).run();
+      case Kind::lstm3: return Run<Mode, Kind::lstm3>(call).run();
+      case Kind::lstm2: return Run<Mode, Kind::lstm2>(call).run();
+      case Kind::gru2: return Run<Mode, Kind::gru2>(call).run();
+      case Kind::slstm: return Run<Mode, Kind::slstm>(call).run();
     }
   });
 }

@@ -67,17 +67,42 @@ Edits edits(const std::vector<Address>& tables, int64_t N) {
   return found;
 }
 
+// What chance does: nothing for None, else (seed, training, zoneout of the cell, of the hidden state,
+// address of the mask or 0).
+Noise noise(const nb::object& given) {
+  Noise found{};
+  if (given.is_none()) return found;
+  const auto parts = nb::cast<nb::tuple>(given);
+  if (parts.size() != 5) throw std::invalid_argument("noise: expected seed, training, two rates and a mask");
+  found.any = true;
+  found.seed = nb::cast<uint64_t>(parts[0]);
+  found.training = nb::cast<bool>(parts[1]);
+  found.zoneout_cell = nb::cast<double>(parts[2]);
+  found.zoneout_hidden = nb::cast<double>(parts[3]);
+  found.mask = in(nb::cast<Address>(parts[4]));
+  return found;
+}
+
 // One layer's weights in one direction, packed for the kernels; read-only from then on.
 class Packed {
  public:
-  Packed(int kind, int dtype, int I, int H, int P, Four squash, int output_squash, Four peephole,
+  Packed(int kind, int dtype, int I, int H, int P, bool reads_h, Four squash, int output_squash, Four peephole,
+         Four slot, int sharing, double complement, Four stochastic, std::array<double, 4> temperature, bool log_forget,
          std::array<Address, 6> weights, int threads)
       : kernels_(kernels()) {
     cell_.kind = Kind(kind);
     cell_.dtype = Dtype(dtype);
-    cell_.I = I, cell_.H = H, cell_.P = P;
-    for (int g = 0; g < 4; ++g) cell_.squash[g] = squash[g], cell_.peephole[g] = peephole[g];
-    cell_.output_squash = output_squash;
+    cell_.I = I, cell_.H = H, cell_.P = P, cell_.reads_h = reads_h;
+    cell_.output_squash = output_squash, cell_.sharing = sharing, cell_.complement = complement;
+    cell_.log_forget = log_forget;
+    bool drawn = false;
+    for (int g = 0; g < 4; ++g) {
+      cell_.squash[g] = squash[g], cell_.peephole[g] = peephole[g], cell_.slot[g] = slot[g];
+      cell_.stochastic[g] = stochastic[g], cell_.temperature[g] = temperature[g];
+      drawn = drawn || stochastic[g];
+    }
+    const bool all_gates = cell_.kind == Kind::lstm || cell_.kind == Kind::gru || cell_.kind == Kind::rnn;
+    cell_.ordinary = all_gates && reads_h && !drawn && !sharing && (cell_.kind != Kind::rnn || peephole[0] < 0);
     point(weights);
     nb::gil_scoped_release released;
     fingerprint_ = fingerprint(weights, threads);
@@ -92,7 +117,7 @@ class Packed {
 
   void forward(int64_t T, int64_t B, int64_t N, Address batch_sizes, bool reverse,
                std::array<Address, 3> inputs, std::array<Address, 7> outputs,
-               const std::vector<Address>& tables, int threads) const {
+               const std::vector<Address>& tables, const nb::object& chance, int threads) const {
     Forward f{};
     f.sequences = sequences(T, B, N, batch_sizes, reverse);
     f.panels = &panels_;
@@ -100,6 +125,7 @@ class Packed {
     f.h = out(outputs[0]), f.c = out(outputs[1]), f.gates = out(outputs[2]), f.pre = out(outputs[3]);
     f.q = out(outputs[4]), f.h_n = out(outputs[5]), f.c_n = out(outputs[6]);
     f.edits = edits(tables, N);
+    f.noise = noise(chance);
     f.threads = threads;
     nb::gil_scoped_release released;
     kernels_.forward(f);
@@ -118,16 +144,18 @@ class Packed {
   }
 
   void backward(int64_t T, int64_t B, int64_t N, Address batch_sizes, bool reverse,
-                std::array<Address, 6> weights, std::array<Address, 8> saved,
+                std::array<Address, 6> weights, std::array<Address, 10> saved,
                 std::array<Address, 4> gradients, std::array<Address, 9> wanted,
-                std::array<Address, 3> of_steps, const std::vector<Address>& tables, int threads) {
+                std::array<Address, 3> of_steps, const std::vector<Address>& tables, const nb::object& chance,
+                int threads) {
     Backward f{};
     f.sequences = sequences(T, B, N, batch_sizes, reverse);
     f.panels = &panels_;
     f.x = in(saved[0]), f.h_0 = in(saved[1]), f.c_0 = in(saved[2]);
     f.h = in(saved[3]), f.c = in(saved[4]), f.gates = in(saved[5]), f.q = in(saved[6]);
-    f.pre = in(saved[7]);
+    f.pre = in(saved[7]), f.h_read = in(saved[8]), f.h_0_read = in(saved[9]);
     f.edits = edits(tables, N);
+    f.noise = noise(chance);
     f.dh = in(gradients[0]), f.dc = in(gradients[1]), f.dgates = in(gradients[2]), f.dpre = in(gradients[3]);
     f.dx = out(wanted[0]), f.dh_0 = out(wanted[1]), f.dc_0 = out(wanted[2]);
     f.dW = out(wanted[3]), f.dU = out(wanted[4]), f.db_x = out(wanted[5]), f.db_h = out(wanted[6]);
@@ -154,7 +182,8 @@ class Packed {
     const size_t P = size_t(cell_.P), H = size_t(cell_.H);
     const size_t peepholes = size_t(*std::max_element(cell_.peephole, cell_.peephole + 4) + 1);
     const size_t number = cell_.dtype == Dtype::float64 ? 8 : cell_.dtype == Dtype::float32 ? 4 : 2;
-    const size_t counts[6] = {rows * I, rows * P, rows, rows, P * H, peepholes * H};
+    const size_t of_h = cell_.reads_h ? rows : 0;
+    const size_t counts[6] = {rows * I, of_h * P, rows, of_h, P * H, peepholes * H};
     Bytes tensors[6];
     for (size_t k = 0; k < 6; ++k)
       tensors[k] = {static_cast<const char*>(in(weights[k])), weights[k] ? counts[k] * number : 0};
@@ -223,10 +252,13 @@ NB_MODULE(_kernels, m) {
   m.def("variant", [] { return kernels().name; }, "The instruction set that new weights are packed for.");
   m.def("use_variant", &use_variant, nb::arg("name"), "Packs new weights for another instruction set.");
   nb::class_<Packed>(m, "Packed", "One layer's weights in one direction, as the kernels read them.")
-      .def(nb::init<int, int, int, int, int, Four, int, Four, std::array<Address, 6>, int>())
+      .def(nb::init<int, int, int, int, int, bool, Four, int, Four, Four, int, double, Four, std::array<double, 4>, bool,
+                    std::array<Address, 6>, int>())
       .def("holds", &Packed::holds)
-      .def("forward", &Packed::forward)
-      .def("backward", &Packed::backward)
+      .def("forward", &Packed::forward, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
+           nb::arg(), nb::arg(), nb::arg().none(), nb::arg())
+      .def("backward", &Packed::backward, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
+           nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg())
       .def_prop_ro("variant", &Packed::variant);
   nb::class_<Stepper>(m, "Stepper", "Stacked layers that take one step at a time.")
       .def(nb::init<nb::list, int64_t, std::vector<Address>, std::vector<Address>, int>())

@@ -144,7 +144,7 @@ void pack_forward(const CellWeights& cell, Panels& panels, int threads) {
   const size_t h_panel = panel_elements<Mode>(gates.count, cell.P);
   const size_t v_panel = panel_elements<Mode>(4, H);
   panels.x = Block(gates.panels * x_panel * sizeof(Element));
-  panels.h = Block(gates.panels * h_panel * sizeof(Element));
+  panels.h = Block(cell.reads_h ? gates.panels * h_panel * sizeof(Element) : 0);
   panels.v = Block(outputs.panels * v_panel * sizeof(Element));
   panels.bias = Block(size_t(gates.panels) * gates.count * L * sizeof(Real));
   panels.q_bias = Block(cell.kind == Kind::gru ? size_t(gates.panels) * L * sizeof(Real) : 0);
@@ -169,7 +169,7 @@ void pack_forward(const CellWeights& cell, Panels& panels, int threads) {
         continue;
       }
       pack_rows<Mode>(W, cell.I, gates, u, panels.x.as<Element>() + u * x_panel);
-      pack_rows<Mode>(U, cell.P, gates, u, panels.h.as<Element>() + u * h_panel);
+      if (cell.reads_h) pack_rows<Mode>(U, cell.P, gates, u, panels.h.as<Element>() + u * h_panel);
       for (int s = 0; s < gates.count; ++s) {
         Real* bias = panels.bias.as<Real>() + (ptrdiff_t(u) * gates.count + s) * L;
         int live = live_rows<Real>(gates, u, s), row = gates.start[s] + u * gates.step;
@@ -193,7 +193,7 @@ void pack_backward(const CellWeights& cell, Panels& panels, int threads) {
   constexpr int strip = 4 * lanes<Real>;
   const GateColumns<Mode> columns(cell.kind, cell.H);
   const int H = cell.H;
-  const int x_strips = (cell.I + strip - 1) / strip, h_strips = (cell.P + strip - 1) / strip;
+  const int x_strips = (cell.I + strip - 1) / strip, h_strips = cell.reads_h ? (cell.P + strip - 1) / strip : 0;
   const int v_strips = cell.V ? (H + strip - 1) / strip : 0;
   const size_t panel = panel_elements<Mode>(4, columns.sum);
   const size_t v_panel = panel_elements<Mode>(4, cell.P);

@@ -86,14 +86,75 @@ GLASSCELL_INLINE Vec<R> relu(Vec<R> x) {
   return x < Vec<R>{} ? Vec<R>{} : x;
 }
 
+// x from low to high, and NaN.
+template <class R>
+GLASSCELL_INLINE Vec<R> clamped(Vec<R> x, R low, R high) {
+  return greatest(splat(low), least(splat(high), x));
+}
+
+template <class R>
+GLASSCELL_INLINE Vec<R> hard_sigmoid(Vec<R> x) {
+  return clamped<R>(x + splat(R(3)), R(0), R(6)) / splat(R(6));
+}
+
+// x + 1/2 from 0 on, sigmoid(x) below.
+template <class R>
+GLASSCELL_INLINE Vec<R> positive(Vec<R> x) {
+  const Vec<R> below = sigmoid<R>(x);
+  return x >= Vec<R>{} ? x + splat(R(0.5)) : below;
+}
+
+// e^x, finite as far as numbers go.
+template <class R>
+GLASSCELL_INLINE Vec<R> exponential(Vec<R> x) {
+  using E = Exponential<R>;
+  Vec<R> power, rest;
+  split_exponential<R>(clamped<R>(x, E::least_exponent, E::greatest_exponent), power, rest);
+  const Vec<R> y = fma(power, rest, power);
+  return x < splat(E::least_exponent) ? Vec<R>{} : y;
+}
+
+// The natural logarithm of normal positive numbers: x = 2^n m with m near 1, and
+//
+//     log m = 2 (s + s^3 / 3 + s^5 / 5 + ...),   s = (m - 1) / (m + 1),   |s| <= 0.172
+template <class R>
+GLASSCELL_INLINE Vec<R> logarithm(Vec<R> x) {
+  using E = Exponential<R>;
+  constexpr int terms = sizeof(R) == 4 ? 5 : 11;
+  const auto bits = (IntVec<R>)x;
+  auto n = (bits >> E::mantissa_bits) - E::bias;
+  Vec<R> m = (Vec<R>)(bits - (n << E::mantissa_bits));  // from 1 to 2
+  const auto large = m > splat(R(1.41421356237309504880));
+  m = large ? m * splat(R(0.5)) : m;
+  n = n - (IntVec<R>)large;  // true is -1
+  const Vec<R> s = (m - splat(R(1))) / (m + splat(R(1))), square = s * s;
+  Vec<R> sum = splat(R(1) / R(2 * terms - 1));
+#pragma GCC unroll 16
+  for (int k = terms - 2; k >= 0; --k) sum = fma(sum, square, splat(R(1) / R(2 * k + 1)));
+  const Vec<R> whole = __builtin_convertvector(n, Vec<R>);
+  const Vec<R> low = fma(whole, splat(E::ln2_low), (s + s) * sum);
+  return fma(whole, splat(E::ln2_high), low);
+}
+
+// log sigmoid(x) = min(x, 0) - log(1 + e^-|x|)
+template <class R>
+GLASSCELL_INLINE Vec<R> log_sigmoid(Vec<R> x) {
+  const Vec<R> minus = x > Vec<R>{} ? -x : x;
+  return least(splat(R(0)), x) - logarithm<R>(splat(R(1)) + exponential<R>(minus));
+}
+
 // The codes that `engines/packed.py` gives to `cells.Squash`, by name.
-enum class Squash : int { sigmoid = 0, tanh = 1, relu = 2 };
+enum class Squash : int { sigmoid = 0, tanh = 1, relu = 2, identity = 3, hard_sigmoid = 4, hard_tanh = 5, positive = 6 };
 
 template <class R>
 GLASSCELL_INLINE Vec<R> apply(Squash squash, Vec<R> x) {
   switch (squash) {
     case Squash::sigmoid: return sigmoid<R>(x);
     case Squash::tanh: return tanh<R>(x);
+    case Squash::identity: return x;
+    case Squash::hard_sigmoid: return hard_sigmoid<R>(x);
+    case Squash::hard_tanh: return clamped<R>(x, R(-1), R(1));
+    case Squash::positive: return positive<R>(x);
     default: return relu<R>(x);
   }
 }
@@ -105,6 +166,10 @@ GLASSCELL_INLINE Vec<R> slope(Squash squash, Vec<R> y) {
   switch (squash) {
     case Squash::sigmoid: return y * (one - y);
     case Squash::tanh: return one - y * y;
+    case Squash::identity: return one;
+    case Squash::hard_sigmoid: return (y > Vec<R>{}) & (y < one) ? one / splat(R(6)) : Vec<R>{};
+    case Squash::hard_tanh: return (y > -one) & (y < one) ? one : Vec<R>{};
+    case Squash::positive: return y >= splat(R(0.5)) ? one : y * (one - y);
     default: return y > Vec<R>{} ? one : Vec<R>{};
   }
 }

@@ -37,7 +37,7 @@ class WeightGradients {
  public:
   WeightGradients(const Backward& f, const Offsets& at, const GateColumns<Mode>& columns, Strides stride)
       : f(f), p(*f.panels), at(at), columns(columns), stride(stride), I(p.cell.I), H(p.cell.H), P(p.cell.P),
-        x_strips(strips(I)), h_strips(strips(P)), m_strips(strips(H)), wants_W(f.dW), wants_U(f.dU),
+        x_strips(strips(I)), h_strips(strips(P)), m_strips(strips(H)), wants_W(f.dW), wants_U(f.dU && p.cell.reads_h),
         wants_V(f.dV && p.dv.bytes() > 0) {}
 
   static int strips(int numbers) { return (numbers + strip - 1) / strip; }
@@ -153,8 +153,8 @@ class WeightGradients {
       }
     };
     const auto* x = static_cast<const Store*>(f.x);
-    const auto* h = static_cast<const Store*>(f.h);
-    const auto* h_0 = static_cast<const Store*>(f.h_0);
+    const auto* h = static_cast<const Store*>(f.h_read);
+    const auto* h_0 = static_cast<const Store*>(f.h_0_read);
     if (wants_W) pack(x_strips, [&](int64_t n) { return x + (origin + n) * I; }, I, x_panels, Store{});
     if (wants_U)
       pack(h_strips, [&](int64_t n) {
@@ -255,12 +255,15 @@ class WeightGradients {
       }
       for (int s = 0; s < side; ++s) store(column_sums + first + s * L, sum[s], clamped(all - first - s * L));
     }
-    if (kind != Kind::lstm || !f.dp) return;
+    if (!f.dp) return;
 
     const int vectors = (H + L - 1) / L;
     const Range mine = share(columns.count * vectors, thread, threads);
     const auto* cells = static_cast<const Real*>(f.c);
     const auto* c_0 = static_cast<const Store*>(f.c_0);
+    const auto* h = static_cast<const Store*>(f.h_read);
+    const auto* h_0 = static_cast<const Store*>(f.h_0_read);
+    const int after = is_lstm(kind) ? p.cell.slot[3] : -1;  // the gate that reads the cell state of its own step
     for (int i = mine.first; i < mine.end; ++i) {
       const int g = i / vectors, j = i % vectors * L, n = std::min(L, H - j);
       const Element* from = chunk.d + ptrdiff_t(g) * columns.stride + j;
@@ -271,8 +274,13 @@ class WeightGradients {
       for (int64_t t = chunk.low; t <= chunk.high; ++t)
         for (int64_t b = 0; b < at.size(t); ++b) {
           const int64_t k = at.first[t] + b - chunk.origin;
-          const int64_t token = g == 3 ? k + chunk.origin : before[k];
-          Vec<Real> c = token >= 0 ? load(cells + token * H + j, n) : load(c_0 + b * H + j, n);
+          const int64_t token = g == after ? k + chunk.origin : before[k];
+          Vec<Real> c;
+          if constexpr (kind == Kind::rnn) {
+            c = token >= 0 ? load(h + token * H + j, n) : load(h_0 + b * H + j, n);
+          } else {
+            c = token >= 0 ? load(cells + token * H + j, n) : load(c_0 + b * H + j, n);
+          }
           sum_p = fma(load(from + k * stride.d, n), c, sum_p);
         }
       store(to_p, sum_p, n);

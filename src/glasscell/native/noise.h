@@ -1,0 +1,170 @@
+// Chance inside the recurrence: numbers drawn by their place, and what becomes of gates and states.
+//
+// Philox4x32-10 (Salmon et al. 2011), as engines/philox.py writes it out: the counter is (token, its
+// upper half, unit, block), the key the seed. Of block 0 each gate takes its word, of block 1 the
+// zoneout of the cell and of the hidden state theirs. Nothing is kept: the backward draws again.
+#pragma once
+
+#include <limits>
+
+#include "precision.h"
+#include "squash.h"
+
+namespace glasscell::GLASSCELL_VARIANT {
+
+using Words = uint64_t __attribute__((vector_size(vector_bytes)));  // of 32 bits each
+
+// The products of the lower halves, in full.
+GLASSCELL_INLINE Words product(Words a, Words b) {
+#if defined(__AVX512F__)
+  return (Words)_mm512_mul_epu32((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+  return (Words)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#else
+  return (a & 0xffffffffu) * (b & 0xffffffffu);
+#endif
+}
+
+struct FourWords {
+  Words of[4];
+};
+
+// Only the lower halves count, of what comes and of what goes.
+GLASSCELL_INLINE FourWords philox(Words a, Words b, Words c, Words d, uint64_t key) {
+  uint32_t low = uint32_t(key), high = uint32_t(key >> 32);
+#pragma GCC unroll 10
+  for (int round = 0; round < 10; ++round) {
+    const Words first = product(a, Words{} + 0xD2511F53u), second = product(c, Words{} + 0xCD9E8D57u);
+    a = (second >> 32) ^ b ^ uint64_t(low);
+    c = (first >> 32) ^ d ^ uint64_t(high);
+    b = second;
+    d = first;
+    low += 0x9E3779B9u, high += 0xBB67AE85u;
+  }
+  return {{a, b, c, d}};
+}
+
+// Uniform numbers between 0 and 1 for the units of a token from unit j on: four for each.
+template <class R>
+struct Draws {
+  static constexpr int L = lanes<R>, words = vector_bytes / 8;
+
+  Draws() = default;
+  GLASSCELL_INLINE Draws(uint64_t seed, int64_t token, int unit, int block) {
+    Words place;
+    for (int l = 0; l < words; ++l) place[l] = uint64_t(l);
+    auto of_units = [&](Words units) {
+      const Words zero{};
+      return philox(zero + (uint64_t(token) & 0xffffffffu), zero + (uint64_t(token) >> 32), units,
+                    zero + uint64_t(block), seed);
+    };
+    // The upper 23 bits become the mantissa of a number from 1 to 2; what is taken off leaves a half.
+    if constexpr (sizeof(R) == 4) {
+      const FourWords even = of_units(2 * place + uint64_t(unit)), odd = of_units(2 * place + uint64_t(unit) + 1);
+      for (int k = 0; k < 4; ++k) {
+        const Words bits = (even.of[k] & 0xffffffffu) >> 9 | (odd.of[k] & 0xffffffffu) >> 9 << 32 | 0x3f8000003f800000u;
+        numbers[k] = (Vec<R>)bits - splat(R(1) - R(0x1p-24));
+      }
+    } else {
+      const FourWords each = of_units(place + uint64_t(unit));
+      for (int k = 0; k < 4; ++k) {
+        const Words bits = (each.of[k] & 0xffffffffu) >> 9 << 29 | 0x3ff0000000000000u;
+        numbers[k] = (Vec<R>)bits - splat(R(1) - R(0x1p-24));
+      }
+    }
+  }
+
+  Vec<R> numbers[4];
+};
+
+// What stays of the old states at some units of a token: 0 or 1 in training, the rate else.
+template <class R>
+struct Staying {
+  Staying() = default;
+  GLASSCELL_INLINE Staying(const Noise& noise, int64_t token, int unit)
+      : cell(splat(R(noise.zoneout_cell))), hidden(splat(R(noise.zoneout_hidden))) {
+    if (!noise.training) return;
+    const Draws<R> draws(noise.seed, token, unit, 1);
+    const Vec<R> one = splat(R(1));
+    cell = draws.numbers[0] < splat(R(float(noise.zoneout_cell))) ? one : Vec<R>{};
+    hidden = draws.numbers[1] < splat(R(float(noise.zoneout_hidden))) ? one : Vec<R>{};
+  }
+
+  Vec<R> cell, hidden;
+};
+
+// A state after zoneout.
+template <class R>
+GLASSCELL_INLINE Vec<R> held(Vec<R> stays, Vec<R> fresh, Vec<R> old) {
+  return fma(stays, old, (splat(R(1)) - stays) * fresh);
+}
+
+// Whether gates are drawn in this run, of this cell.
+inline bool draws_gates(const CellWeights& cell, const Noise& noise) {
+  if (!noise.any || !noise.training) return false;
+  return cell.stochastic[0] || cell.stochastic[1] || cell.stochastic[2] || cell.stochastic[3];
+}
+
+// The value of gate g, one that is drawn, from what goes into its squash.
+template <class R>
+GLASSCELL_INLINE Vec<R> drawn_gate(const CellWeights& cell, int g, Vec<R> v, const Draws<R>& draws) {
+  const Vec<R> u = draws.numbers[g];
+  if (Stochastic(cell.stochastic[g]) == Stochastic::bernoulli)
+    return u < apply<R>(Squash(cell.squash[g]), v) ? splat(R(1)) : Vec<R>{};
+  const Vec<R> odds = logarithm<R>(u) - logarithm<R>(splat(R(1)) - u);
+  return sigmoid<R>((v + odds) / splat(R(cell.temperature[g])));
+}
+
+// d(that value)/dv, from the value itself.
+template <class R>
+GLASSCELL_INLINE Vec<R> gate_slope(const CellWeights& cell, int g, Vec<R> v, Vec<R> value, bool drawn) {
+  const Squash squash = Squash(cell.squash[g]);
+  if (!drawn || !cell.stochastic[g]) return slope<R>(squash, value);
+  if (Stochastic(cell.stochastic[g]) == Stochastic::bernoulli) return slope<R>(squash, apply<R>(squash, v));
+  return value * (splat(R(1)) - value) / splat(R(cell.temperature[g]));
+}
+
+// How an LSTM's input and forget gates share what they have: of the candidate, how much is written;
+// of the cell state, how much stays.
+template <class R>
+struct Shares {
+  Vec<R> written, kept;
+};
+
+template <class R>
+GLASSCELL_INLINE Vec<R> at_least_tiny(Vec<R> v) {
+  return greatest(splat(std::numeric_limits<R>::min()), v);
+}
+
+template <class R>
+GLASSCELL_INLINE Shares<R> shared(const CellWeights& cell, Vec<R> i, Vec<R> f) {
+  const Vec<R> one = splat(R(1));
+  if (Sharing(cell.sharing) == Sharing::complement) {
+    if (cell.slot[1] < 0) return {i, one - i};
+    const Vec<R> rest = splat(R(cell.complement)) * (one - f);
+    return {rest / (f + rest), f};
+  }
+  if (Sharing(cell.sharing) == Sharing::normalized) {
+    const Vec<R> total = at_least_tiny<R>(i + f);
+    return {i / total, f / total};
+  }
+  return {i, f};
+}
+
+// dL/di and dL/df, in that order, from dL/d(how much is written, how much stays).
+template <class R>
+GLASSCELL_INLINE Shares<R> shared_backward(const CellWeights& cell, Vec<R> dwritten, Vec<R> dkept, Vec<R> i, Vec<R> f) {
+  const Vec<R> one = splat(R(1));
+  if (Sharing(cell.sharing) == Sharing::complement) {
+    if (cell.slot[1] < 0) return {dwritten - dkept, Vec<R>{}};
+    const Vec<R> k = splat(R(cell.complement)), total = f + k * (one - f);
+    return {Vec<R>{}, dkept - dwritten * k / (total * total)};
+  }
+  if (Sharing(cell.sharing) == Sharing::normalized) {
+    const Vec<R> total = at_least_tiny<R>(i + f), d = dwritten - dkept;
+    return {d * (f / total) / total, -d * (i / total) / total};  // in this order: 0 where both are shut
+  }
+  return {dwritten, dkept};
+}
+
+}  // namespace glasscell::GLASSCELL_VARIANT
