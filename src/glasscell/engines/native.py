@@ -10,11 +10,20 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from glasscell.cells import GRU, LSTM, SLSTM, Cell
+from glasscell.cells import GRU, SLSTM, Cell, NormalisedGRU, NormalisedLSTM
 from glasscell.engines.boundary import INPUTS, bounded
 from glasscell.engines.call import Call, Record, StepGradients, Steps
-from glasscell.engines.packed import DTYPES, KINDS, SQUASHES, address, contiguous, kernels, packed
 from glasscell.engines.noise import of_tokens
+from glasscell.engines.packed import (
+    DTYPES,
+    KINDS,
+    SQUASHES,
+    address,
+    contiguous,
+    kernels,
+    kernels_weights,
+    packed,
+)
 from glasscell.engines.precision import dtype_of_run, in_one_dtype
 from glasscell.engines.transforms import active_transform
 from glasscell.errors import InputError
@@ -70,7 +79,8 @@ def _refuses_cell(cell: Cell) -> str | None:
     for gate in cell.gates:
         if (squash := gate.squash) not in SQUASHES:
             return f"its kernels do not know the squash {squash.name}"
-    if isinstance(cell, LSTM) and (squash := cell.output_squash) not in SQUASHES:
+    squash = getattr(cell, "output_squash", None)
+    if squash is not None and squash not in SQUASHES:
         return f"its kernels do not know the squash {squash.name}"
     return None
 
@@ -107,7 +117,7 @@ def forward(call: Call, *, keep: bool) -> tuple[Steps, Tensor, Tensor | None]:
         exact = torch.promote_types(x.dtype, torch.float32)
         c = x.new_empty(N, C * H, dtype=exact) if cell.has_cell_state else None
         gates = x.new_empty(N, G, H)
-        q = x.new_empty(N, H) if _keeps_q(cell) else None
+        q = x.new_empty(N, width) if (width := _width_of_q(cell, H)) else None
     if record or (keep and _needs_pre(call)):
         pre = x.new_empty(N, G, H)
     sizes = _sizes(call)
@@ -172,10 +182,10 @@ def backward(
         packing.N,
         address(sizes),
         call.reverse,
-        [address(t) for t in weights][:6],
+        kernels_weights(weights),
         [address(t) for t in saved],
         [address(t) for t in given],
-        [address(t) for t in found][:9],
+        [*(address(t) for t in found[:3]), *kernels_weights(found[3:])],
         [address(t) for t in found_steps or (None, None, None)],
         _addresses(tables),
         _chance(call, mask),
@@ -209,7 +219,8 @@ def _check_steps(call: Call, steps: Steps, prefix: str) -> None:
     """The same for what a backward is given: steps that are kept, or gradients of them."""
     N, G, C, dtype = call.packing.N, call.cell.G, call.cell.C, call.x.dtype
     H, P, exact = call.H, call.weights.U.shape[1], torch.promote_types(dtype, torch.float32)
-    shapes = Steps((N, P), (N, C * H), (N, G, H), (N, G, H), (N, H))  # type: ignore[arg-type]
+    q = N, _width_of_q(call.cell, H)
+    shapes = Steps((N, P), (N, C * H), (N, G, H), (N, G, H), q)  # type: ignore[arg-type]
     for name, tensor, shape in zip(Steps._fields, steps, shapes, strict=True):
         if tensor is not None:
             _check(prefix + name, tensor, shape, exact if name == "c" else dtype)  # type: ignore[arg-type]
@@ -253,11 +264,14 @@ def _needs_pre(call: Call) -> bool:
     return bool(call.edits) or noise
 
 
-def _keeps_q(cell: Cell) -> bool:
-    """Whether the backward asks for one more vector of each step: what a GRU's reset gate resets;
-    or what goes into an sLSTM's forget gate, which its value, an exponential, does not give back.
+def _width_of_q(cell: Cell, H: int) -> int:
+    """How many more numbers of each step the backward asks for: what a GRU's reset gate resets;
+    what goes into an sLSTM's forget gate, which its value, an exponential, does not give back; both
+    normalised terms of a layer-normalised cell, and what they were divided by.
     """
-    return isinstance(cell, SLSTM) or (cell.kind == "gru" and cell.reading("h") > 0)
+    if isinstance(cell, (NormalisedLSTM, NormalisedGRU)):
+        return 2 * cell.G * H + 4
+    return H if isinstance(cell, SLSTM) or (cell.kind == "gru" and cell.reading("h")) else 0
 
 
 def _mask(call: Call) -> Tensor | None:

@@ -2,6 +2,7 @@
 
 import math
 import weakref
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
@@ -23,6 +24,8 @@ from glasscell.cells import (
     SLSTM,
     TANH,
     Cell,
+    NormalisedGRU,
+    NormalisedLSTM,
     Weights,
 )
 from glasscell.errors import InputError
@@ -36,6 +39,8 @@ KINDS: dict[tuple[type[Cell], int], int] = {  # by how many gates there are
     (LSTM, 2): 4,
     (GRU, 2): 5,
     (SLSTM, 4): 6,
+    (NormalisedLSTM, 4): 7,
+    (NormalisedGRU, 3): 8,
 }
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2}
 SQUASHES = {
@@ -109,13 +114,18 @@ def packed(cell: Cell, w: Weights) -> Any:
         return kept.packed
     _check(cell, w)
     whole = [contiguous(tensor) for tensor in w]  # alive until the kernels have read them
-    addresses = [address(tensor) for tensor in whole][:6]
+    addresses = kernels_weights(whole)
     packed = _pack(module, cell, w, addresses, threads)
     if all(a is b for a, b in zip(w, whole, strict=True)):  # copies are not worth keeping
         if kept is None:
             weakref.finalize(w.W, kept_weights.pop, id(w.W), None)
         kept_weights[id(w.W)] = Kept(key, addresses, packed)
     return packed
+
+
+def kernels_weights(w: Sequence[Tensor | None]) -> list[int]:
+    """The addresses of weights, or of their gradients, as the kernels take them: all but S."""
+    return [address(t) for letter, t in zip(Weights._fields, w, strict=True) if letter != "S"]
 
 
 def _check(cell: Cell, w: Weights) -> None:
@@ -156,7 +166,7 @@ def _pack(module: Any, cell: Cell, w: Weights, addresses: list[int], threads: in
         w.U.shape[1],
         bool(cell.reading("h")),
         [SQUASHES[gate.squash] for gate in gates] + none,
-        SQUASHES[cell.output_squash] if isinstance(cell, LSTM) else 0,
+        SQUASHES[cell.output_squash] if isinstance(cell, (LSTM, NormalisedLSTM)) else 0,
         [peepholes.index(g.name) if g.peephole else -1 for g in gates] + [-1 for _ in none],
         slots,
         SHARING[sharing],

@@ -6,7 +6,7 @@
 // when the weights' gradients are computed from them.
 #pragma once
 
-#include "cell_backward.h"
+#include "norm_backward.h"
 #include "weight_gradients.h"
 
 namespace glasscell::GLASSCELL_VARIANT {
@@ -37,6 +37,8 @@ class BackwardRun {
     const int64_t B = f.sequences.B;
     grid = choose_grid(f.threads, std::max(h_strips, m_strips), panel * sizeof(Element), int(B),
                        2.0 * double(B) * double(columns.sum) * P, f.sequences.T);
+    // a norm needs all units of a sequence
+    if (is_normalised(kind)) grid = {1, grid.threads() > 1 ? std::min(f.threads, int(B)) : 1};
     plan_chunks();
     prefer_huge_pages(f.dx, size_t(f.sequences.N) * size_t(I) * sizeof(Store));
     const size_t tokens = size_t(padded<Mode>(most_tokens));
@@ -45,7 +47,7 @@ class BackwardRun {
     scratch.ask(dh_rows, projected ? tokens * stride.dh : 0);
     scratch.ask(m_rows, projected && f.dV ? tokens * stride.m : 0);
     weights.ask(scratch, most_tokens, grid.threads());
-    groups.resize(size_t(grid.by_sequence)), sums.resize(size_t(grid.threads()));
+    groups.resize(size_t(grid.by_sequence)), sums.resize(size_t(grid.threads())), dm_rows.resize(sums.size());
     for (int k = 0; k < grid.by_sequence; ++k) {
       Group& group = groups[size_t(k)];
       group.rows = at.share_of_tokens(k, grid.by_sequence);
@@ -56,6 +58,8 @@ class BackwardRun {
     for (size_t k = 0; k < sums.size(); ++k) {
       scratch.leave_gap();
       scratch.ask(sums[k], size_t(group_of(int(k)).rows.size()) * strip);
+      const size_t numbers = size_t(group_of(int(k)).rows.size()) * size_t(m_strips) * strip;
+      scratch.ask(dm_rows[k], is_normalised(kind) ? numbers : 0);
     }
     scratch.allot();
   }
@@ -119,6 +123,7 @@ class BackwardRun {
         }
         const Range mine = share(m_strips, part, grid.by_unit);
         for (int v = mine.first; v < mine.end; ++v) step(thread, t, origin, last, rows, v, rows_of_t);
+        if constexpr (is_normalised(kind)) normalised_rows(thread, t, origin, rows, rows_of_t);
         meeting.group(thread);
         last = {rows_of_t, int(at.size(t))};
       }
@@ -226,8 +231,6 @@ class BackwardRun {
   void step(int thread, int64_t t, int64_t origin, Visited last, Range rows, int v, Element* rows_of_t) {
     const int live = int(std::min<int64_t>(rows.end, at.size(t)));
     const Group& group = group_of(thread);
-    UnitGradients<Mode, kind> units(f, p, at, columns, projected, group.carry, carries_h ? group.h_carry : nullptr,
-                                    rows.first);
     Real* acc;
     if (projected) {
       acc = sums[size_t(thread)];
@@ -241,6 +244,15 @@ class BackwardRun {
     } else {
       acc = product_with_U(thread, last, rows, at.size(t), v);
     }
+    if constexpr (is_normalised(kind)) {
+      const ptrdiff_t wide = ptrdiff_t(m_strips) * strip;
+      for (int b = rows.first; b < live; ++b)
+        std::memcpy(dm_rows[size_t(thread)] + (b - rows.first) * wide + ptrdiff_t(v) * strip,
+                    acc + ptrdiff_t(b - rows.first) * strip, strip * sizeof(Real));
+      return;
+    }
+    UnitGradients<Mode, kind> units(f, p, at, columns, projected, group.carry, carries_h ? group.h_carry : nullptr,
+                                    rows.first);
     Element* m = projected && f.dV ? m_rows + (at.first[t] - origin) * stride.m : nullptr;
     for (int b = rows.first; b < live; ++b) {
       const Real* of_b = acc + ptrdiff_t(b - rows.first) * strip;
@@ -251,6 +263,18 @@ class BackwardRun {
         units.template run<false>(t, b, v * strip, of_b, d_b, m_b);
       }
     }
+  }
+
+  // The rest of a step of a normalised cell, once dL/dm_t of all units is there.
+  void normalised_rows(int thread, int64_t t, int64_t origin, Range rows, Element* rows_of_t) {
+    const int live = int(std::min<int64_t>(rows.end, at.size(t)));
+    const Group& group = group_of(thread);
+    NormGradients<Mode, kind> units(f, p, at, columns, projected, group.carry, carries_h ? group.h_carry : nullptr,
+                                    rows.first);
+    Element* m = projected && f.dV ? m_rows + (at.first[t] - origin) * stride.m : nullptr;
+    for (int b = rows.first; b < live; ++b)
+      units.row(t, b, dm_rows[size_t(thread)] + (b - rows.first) * ptrdiff_t(m_strips) * strip,
+                rows_of_t + b * stride.d, m ? m + b * stride.m : nullptr);
   }
 
   void finish(int thread) {
@@ -274,7 +298,8 @@ class BackwardRun {
   size_t panel, v_panel;
   Grid grid{1, 1};
   std::vector<Group> groups;
-  std::vector<Real*> sums;  // of each thread: (row of its group, strip)
+  std::vector<Real*> sums;     // of each thread: (row of its group, strip)
+  std::vector<Real*> dm_rows;  // normalised: of each thread, dL/dm_t (row of its group, unit)
   std::vector<Chunk> chunks;
   int64_t most_tokens = 0;
   Scratch scratch;

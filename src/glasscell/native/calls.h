@@ -10,14 +10,18 @@
 namespace glasscell {
 
 // lstm3 and lstm2 are LSTMs with as many gates, the candidate among them; a gru2 has no reset gate.
-enum class Kind : int { lstm = 0, gru = 1, rnn = 2, lstm3 = 3, lstm2 = 4, gru2 = 5, slstm = 6 };
+enum class Kind : int {
+  lstm = 0, gru = 1, rnn = 2, lstm3 = 3, lstm2 = 4, gru2 = 5, slstm = 6, norm_lstm = 7, norm_gru = 8
+};
 enum class Dtype : int { float32 = 0, float64 = 1, bfloat16 = 2 };
 
 constexpr int gates_of(Kind kind) {
   switch (kind) {
     case Kind::lstm:
-    case Kind::slstm: return 4;
+    case Kind::slstm:
+    case Kind::norm_lstm: return 4;
     case Kind::gru:
+    case Kind::norm_gru:
     case Kind::lstm3: return 3;
     case Kind::lstm2:
     case Kind::gru2: return 2;
@@ -26,10 +30,11 @@ constexpr int gates_of(Kind kind) {
 }
 
 constexpr bool is_lstm(Kind kind) { return kind == Kind::lstm || kind == Kind::lstm3 || kind == Kind::lstm2; }
-constexpr bool is_gru(Kind kind) { return kind == Kind::gru || kind == Kind::gru2; }
+constexpr bool is_gru(Kind kind) { return kind == Kind::gru || kind == Kind::gru2 || kind == Kind::norm_gru; }
+constexpr bool is_normalised(Kind kind) { return kind == Kind::norm_lstm || kind == Kind::norm_gru; }
 
 // Vectors of H that are carried beside the hidden state: c, and an sLSTM's n and m.
-constexpr int carried_of(Kind kind) { return is_lstm(kind) ? 1 : kind == Kind::slstm ? 3 : 0; }
+constexpr int carried_of(Kind kind) { return is_lstm(kind) || kind == Kind::norm_lstm ? 1 : kind == Kind::slstm ? 3 : 0; }
 
 enum class Sharing : int { none = 0, complement = 1, normalized = 2 };
 enum class Stochastic : int { none = 0, bernoulli = 1, gumbel = 2 };
@@ -50,7 +55,7 @@ struct CellWeights {
   int stochastic[4];     // of each gate, as Stochastic
   double temperature[4];
   bool log_forget;       // sLSTM: whether its forget gate is a sigmoid
-  const void *W, *U, *b_x, *b_h, *V, *p;
+  const void *W, *U, *b_x, *b_h, *V, *p, *a, *a_c;
 };
 
 // The weights as the kernels read them; made once, read by any number of threads.
@@ -58,6 +63,7 @@ struct Panels {
   CellWeights cell;  // its pointers are not valid any more
   Block x, h, v;     // for the forward pass: W, U, V
   Block bias, q_bias, peepholes;
+  Block norms;       // of a normalised cell: a, b_x, b_h and a_c
   Block dx, dh, dv;  // for the backward pass: the same, by columns
 };
 
@@ -97,7 +103,9 @@ struct Forward {
   void *h_n, *c_n;      // (B, P), (B, C*H)
   void* c;              // (N, C*H) or null; float32 where the rest is bfloat16
   void *gates, *pre;    // (N, G, H) or null
-  void* q;              // (N, H) or null: the GRU's U_n h + b_n; what goes into the sLSTM's forget gate
+  // (N, H) or null: the GRU's U_n h + b_n; what goes into the sLSTM's forget gate. Of a normalised
+  // cell (N, 2*G*H + 4): norm(W x), norm(U h), and what they were divided by.
+  void* q;
   Edits edits;
   Noise noise;
   int threads;
@@ -112,7 +120,7 @@ struct Backward {
   // dL/d(each of the steps), or null where the loss does not reach
   const void *dh, *dc, *dgates, *dpre;
   // dL/d(inputs and weights), or null where nobody asks
-  void *dx, *dh_0, *dc_0, *dW, *dU, *db_x, *db_h, *dV, *dp;
+  void *dx, *dh_0, *dc_0, *dW, *dU, *db_x, *db_h, *dV, *dp, *da, *da_c;
   // dL/dh_t, dL/dc_t, dL/dgate_t of every step, or null
   void *step_dh, *step_dc, *step_dgates;
   Edits edits;

@@ -10,7 +10,8 @@
 namespace glasscell::GLASSCELL_VARIANT {
 
 template <class Mode, Kind kind>
-struct UnitGradients {
+class UnitGradients {
+ protected:
   using Store = typename Mode::Store;
   using Real = typename Mode::Real;
   using Element = typename Mode::Element;
@@ -18,6 +19,8 @@ struct UnitGradients {
   static constexpr int G = gates_of(kind), C = carried_of(kind);
   using V = Vec<Real>;
 
+
+ public:
   UnitGradients(const Backward& f, const Panels& p, const Offsets& at, const GateColumns<Mode>& columns,
                 bool projected, Real* carry, Real* h_carry, int first_row)
       : f(f), p(p), at(at), columns(columns), H(p.cell.H), projected(projected), drawn(draws_gates(p.cell, f.noise)),
@@ -37,12 +40,12 @@ struct UnitGradients {
       if constexpr (kind == Kind::lstm && plain) lstm(b, token, before, sum, d + j, m_j);
       if constexpr (is_lstm(kind) && !plain) varied_lstm(b, token, before, sum, d + j, m_j);
       if constexpr (kind == Kind::slstm) slstm(b, token, before, sum, d + j, m_j);
-      if constexpr (is_gru(kind)) gru<plain>(b, token, before, sum, d + j);
+      if constexpr (is_gru(kind) && kind != Kind::norm_gru) gru<plain>(b, token, before, sum, d + j);
       if constexpr (kind == Kind::rnn) rnn<plain>(b, token, before, sum, d + j);
     }
   }
 
- private:
+ protected:
   // Where all gates are there, and nothing is drawn, edited or held.
   GLASSCELL_INLINE void lstm(int64_t b, int64_t token, int64_t before, V dm, Element* d, Element* m) const {
     const Store* gate = gates_at(f.gates, token);

@@ -60,14 +60,14 @@ class UnitSteps {
     emit(now, r, j, n, h_t);
   }
 
- private:
+ protected:
   // Plain: all gates are there, none is drawn, and nothing is edited or held.
   template <bool plain>
   void run(int u, const Rows& now, const Real* sums) const {
     if constexpr (kind == Kind::lstm && plain) lstm(u, now, sums);
     if constexpr (is_lstm(kind) && !plain) varied_lstm(u, now, sums);
     if constexpr (kind == Kind::slstm) slstm(u, now, sums);
-    if constexpr (is_gru(kind)) gru<plain>(u, now, sums);
+    if constexpr (is_gru(kind) && kind != Kind::norm_gru) gru<plain>(u, now, sums);
     if constexpr (kind == Kind::rnn) rnn<plain>(u, now, sums);
   }
 

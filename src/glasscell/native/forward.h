@@ -7,7 +7,7 @@
 // record is written from there.
 #pragma once
 
-#include "cell_forward.h"
+#include "norm_forward.h"
 #include "pack.h"
 #include "partition.h"
 
@@ -19,7 +19,7 @@ class ForwardRun {
   using Real = typename Mode::Real;
   using Element = typename Mode::Element;
   using Pack = typename Mode::Pack;
-  using Units = UnitSteps<Mode, kind>;
+  using Units = std::conditional_t<is_normalised(kind), NormSteps<Mode, kind>, UnitSteps<Mode, kind>>;
   using Rows = typename Units::Rows;
   static constexpr int L = lanes<Real>, S = Units::S, G = gates_of(kind), C = carried_of(kind);
   static constexpr int chunk_tokens = 48;
@@ -34,6 +34,8 @@ class ForwardRun {
     const int64_t B = f.sequences.B;
     grid = choose_grid(f.threads, panels, (x_panel + (p.cell.reads_h ? h_panel : 0)) * sizeof(Element), int(B),
                        2.0 * double(B) * S * L * panels * P, f.sequences.T);
+    // a norm needs all units of a sequence
+    if (is_normalised(kind)) grid = {1, grid.threads() > 1 ? std::min(f.threads, int(B)) : 1};
     const size_t states = size_t(f.sequences.N) * size_t(H);
     prefer_huge_pages(f.c, states * C * sizeof(Real));
     prefer_huge_pages(f.gates, states * G * sizeof(Store));
@@ -56,6 +58,8 @@ class ForwardRun {
       scratch.ask(group.m, projected ? rows * m_stride : 0);
       scratch.ask(group.x, x_in_place ? 0 : tokens * x_stride);
       scratch.ask(group.q, kind == Kind::gru ? grid.by_unit * rows * L : 0);
+      scratch.ask(group.from_h, is_normalised(kind) ? size_t(panels) * rows * S * L : 0);
+      scratch.ask(group.outputs, is_normalised(kind) ? size_t(panels) * L : 0);
       scratch.ask(group.out, projected ? grid.by_unit * rows * 4 * L : 0);
       group.barrier.resize(grid.by_unit);
     }
@@ -81,6 +85,7 @@ class ForwardRun {
     Real *pre, *c;                                   // sums (panel, token, S * L); the state (row, C*H)
     Element *h[2], *m, *x;                           // h before and after a step; o * tanh(c); tokens
     Real *q, *out;                                   // of each thread: U_n h; projected sums
+    Real *from_h, *outputs;                          // of a normalised cell: U h (panel, row, S * L); output gates
     Barrier barrier;
 
     // How many of the rows reach step t.
@@ -117,12 +122,18 @@ class ForwardRun {
         group.barrier.wait(part);
       }
       for (int u = mine.first; u < mine.end; ++u) input_terms(group, u, low, high);
+      if constexpr (is_normalised(kind)) normalise_inputs(group, low, high);
       for (int64_t k = from; k < to; ++k) {
         const int64_t t = at.step(k);
         if (group.live(t) == 0) continue;
         const Rows now{t, group.rows.first, at.first[size_t(t)] + group.rows.first, group.live(t), group.c, group.h[(k + 1) % 2], group.m,
                        group.q + ptrdiff_t(part) * group.rows.size() * L};
-        step(group, k, group.first[size_t(t)] - group.first[size_t(low)], now, mine);
+        const int64_t local = group.first[size_t(t)] - group.first[size_t(low)];
+        if constexpr (is_normalised(kind)) {
+          normalised_step(group, k, local, now);
+        } else {
+          step(group, k, local, now, mine);
+        }
         group.barrier.wait(part);
         if (projected) {
           project(now, group.out + ptrdiff_t(part) * group.rows.size() * 4 * L, share(strips(P), part, parts));
@@ -223,6 +234,35 @@ class ForwardRun {
       tile<Pack, S, Along::row>(count, reinterpret_cast<const Pack*>(x + row * stride), stride / width<Mode>, panel,
                                 K, acc, S * L);
     });
+  }
+
+  void normalise_inputs(const Group& group, int64_t low, int64_t high) {
+    const int64_t origin = group.first[size_t(low)];
+    for (int64_t t = low; t <= high; ++t)
+      for (int r = 0; r < group.live(t); ++r)
+        units.normalise(pre_at(group, 0, group.first[size_t(t)] - origin + r), group.most_tokens * S * L,
+                        at.first[size_t(t)] + group.rows.first + r, 0);
+  }
+
+  // A step of a normalised cell.
+  void normalised_step(const Group& group, int64_t k, int64_t local, const Rows& now) {
+    const Pack* before = reinterpret_cast<const Pack*>(group.h[k % 2]);
+    const ptrdiff_t stride = h_stride / width<Mode>, K = padded<Mode>(P) / width<Mode>;
+    const ptrdiff_t rows = group.rows.size(), panel_stride = rows * S * L;
+    for (int done = 0; done < panels; ++done) {
+      const int u = k % 2 ? panels - 1 - done : done;
+      const Pack* panel = reinterpret_cast<const Pack*>(p.h.template as<Element>()) + u * ptrdiff_t(h_panel) / width<Mode>;
+      Real* sums = group.from_h + u * panel_stride;
+      std::memset(sums, 0, size_t(now.count) * S * L * sizeof(Real));
+      for_tiles<S>(0, now.count, [&](int row, int count) {
+        tile<Pack, S, Along::row>(count, before + row * stride, stride, panel, K, sums + row * S * L, S * L);
+      });
+    }
+    for (int r = 0; r < now.count; ++r) {
+      units.normalise(group.from_h + r * S * L, panel_stride, now.token + r, 1);
+      units.row(now, r, pre_at(group, 0, local + r), group.from_h + r * S * L, group.most_tokens * S * L, panel_stride,
+                group.outputs);
+    }
   }
 
   // The step in place k of the recurrence, for the units of some panels; its sums begin at row

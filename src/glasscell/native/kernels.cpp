@@ -29,6 +29,8 @@ void run(const Call& call) {
       case Kind::lstm2: return Run<Mode, Kind::lstm2>(call).run();
       case Kind::gru2: return Run<Mode, Kind::gru2>(call).run();
       case Kind::slstm: return Run<Mode, Kind::slstm>(call).run();
+      case Kind::norm_lstm: return Run<Mode, Kind::norm_lstm>(call).run();
+      case Kind::norm_gru: return Run<Mode, Kind::norm_gru>(call).run();
     }
   });
 }

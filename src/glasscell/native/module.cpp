@@ -88,7 +88,7 @@ class Packed {
  public:
   Packed(int kind, int dtype, int I, int H, int P, bool reads_h, Four squash, int output_squash, Four peephole,
          Four slot, int sharing, double complement, Four stochastic, std::array<double, 4> temperature, bool log_forget,
-         std::array<Address, 6> weights, int threads)
+         std::array<Address, 8> weights, int threads)
       : kernels_(kernels()) {
     cell_.kind = Kind(kind);
     cell_.dtype = Dtype(dtype);
@@ -110,7 +110,7 @@ class Packed {
   }
 
   // Whether these are the weights that were packed, going by the fingerprint of their bytes.
-  bool holds(std::array<Address, 6> weights, int threads) const {
+  bool holds(std::array<Address, 8> weights, int threads) const {
     nb::gil_scoped_release released;
     return fingerprint(weights, threads) == fingerprint_;
   }
@@ -144,8 +144,8 @@ class Packed {
   }
 
   void backward(int64_t T, int64_t B, int64_t N, Address batch_sizes, bool reverse,
-                std::array<Address, 6> weights, std::array<Address, 10> saved,
-                std::array<Address, 4> gradients, std::array<Address, 9> wanted,
+                std::array<Address, 8> weights, std::array<Address, 10> saved,
+                std::array<Address, 4> gradients, std::array<Address, 11> wanted,
                 std::array<Address, 3> of_steps, const std::vector<Address>& tables, const nb::object& chance,
                 int threads) {
     Backward f{};
@@ -159,7 +159,7 @@ class Packed {
     f.dh = in(gradients[0]), f.dc = in(gradients[1]), f.dgates = in(gradients[2]), f.dpre = in(gradients[3]);
     f.dx = out(wanted[0]), f.dh_0 = out(wanted[1]), f.dc_0 = out(wanted[2]);
     f.dW = out(wanted[3]), f.dU = out(wanted[4]), f.db_x = out(wanted[5]), f.db_h = out(wanted[6]);
-    f.dV = out(wanted[7]), f.dp = out(wanted[8]);
+    f.dV = out(wanted[7]), f.dp = out(wanted[8]), f.da = out(wanted[9]), f.da_c = out(wanted[10]);
     f.step_dh = out(of_steps[0]), f.step_dc = out(of_steps[1]), f.step_dgates = out(of_steps[2]);
     f.threads = threads;
     nb::gil_scoped_release released;
@@ -177,22 +177,23 @@ class Packed {
   const char* variant() const { return kernels_.name; }
 
  private:
-  uint64_t fingerprint(const std::array<Address, 6>& weights, int threads) const {
+  uint64_t fingerprint(const std::array<Address, 8>& weights, int threads) const {
     const size_t rows = size_t(gates_of(cell_.kind)) * size_t(cell_.H), I = size_t(cell_.I);
     const size_t P = size_t(cell_.P), H = size_t(cell_.H);
     const size_t peepholes = size_t(*std::max_element(cell_.peephole, cell_.peephole + 4) + 1);
     const size_t number = cell_.dtype == Dtype::float64 ? 8 : cell_.dtype == Dtype::float32 ? 4 : 2;
     const size_t of_h = cell_.reads_h ? rows : 0;
-    const size_t counts[6] = {rows * I, of_h * P, rows, of_h, P * H, peepholes * H};
-    Bytes tensors[6];
-    for (size_t k = 0; k < 6; ++k)
+    const size_t counts[8] = {rows * I, of_h * P, rows, of_h, P * H, peepholes * H, 2 * rows, 2 * H};
+    Bytes tensors[8];
+    for (size_t k = 0; k < 8; ++k)
       tensors[k] = {static_cast<const char*>(in(weights[k])), weights[k] ? counts[k] * number : 0};
-    return kernels_.fingerprint(tensors, 6, threads);
+    return kernels_.fingerprint(tensors, 8, threads);
   }
 
-  void point(const std::array<Address, 6>& weights) {
+  void point(const std::array<Address, 8>& weights) {
     cell_.W = in(weights[0]), cell_.U = in(weights[1]), cell_.b_x = in(weights[2]);
     cell_.b_h = in(weights[3]), cell_.V = in(weights[4]), cell_.p = in(weights[5]);
+    cell_.a = in(weights[6]), cell_.a_c = in(weights[7]);
   }
 
   const Kernels& kernels_;
@@ -253,7 +254,7 @@ NB_MODULE(_kernels, m) {
   m.def("use_variant", &use_variant, nb::arg("name"), "Packs new weights for another instruction set.");
   nb::class_<Packed>(m, "Packed", "One layer's weights in one direction, as the kernels read them.")
       .def(nb::init<int, int, int, int, int, bool, Four, int, Four, Four, int, double, Four, std::array<double, 4>, bool,
-                    std::array<Address, 6>, int>())
+                    std::array<Address, 8>, int>())
       .def("holds", &Packed::holds)
       .def("forward", &Packed::forward, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
            nb::arg(), nb::arg(), nb::arg().none(), nb::arg())

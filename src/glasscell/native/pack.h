@@ -107,11 +107,15 @@ inline void pack_columns(const Row& row, ptrdiff_t K, ptrdiff_t columns, int u,
 }
 
 // Where the columns of each gate's gradient lie in a row of all of them, in numbers. The GRU's
-// go n r z q: what W sees is the first three, what U sees the last three.
+// go n r z q: what W sees is the first three, what U sees the last three. A normalised cell has one
+// set for what W sees and one for what U sees, and then, at `pre_first`, the gradients of the sums of
+// the two, for the biases and gains; after them the GRU's q, or of the LSTM dL/d(a_c * norm(c) + b_c)
+// and norm(c).
 template <class Mode>
 struct GateColumns {
   GateColumns(Kind kind, int H)
-      : stride(int(padded<Mode>(H))), count(kind == Kind::gru ? 4 : gates_of(kind)) {
+      : stride(int(padded<Mode>(H))),
+        count(columns_of(kind)) {
     for (int g = 0; g < 4; ++g) x_gate[g] = h_gate[g] = g;
     if (kind == Kind::gru) {
       h_first = stride;
@@ -121,10 +125,20 @@ struct GateColumns {
       }
     }
     gates = gates_of(kind);
+    if (is_normalised(kind)) h_first = gates * stride, pre_first = 2 * gates * stride;
     sum = ptrdiff_t(gates) * stride;
   }
+  static int columns_of(Kind kind) {
+    switch (kind) {
+      case Kind::gru: return 4;
+      case Kind::norm_lstm: return 3 * 4 + 2;
+      case Kind::norm_gru: return 3 * 3 + 1;
+      default: return gates_of(kind);
+    }
+  }
+
   int stride, count, gates;
-  int h_first = 0;
+  int h_first = 0, pre_first = 0;
   int x_gate[4], h_gate[4];
   ptrdiff_t sum;  // numbers in what W, or U, sees
 };
@@ -155,6 +169,16 @@ void pack_forward(const CellWeights& cell, Panels& panels, int threads) {
   for (ptrdiff_t k = 0; k < ptrdiff_t(K) * H; ++k)
     panels.peepholes.as<Real>()[k] = to_real(static_cast<const Store*>(cell.p)[k]);
 
+  if (is_normalised(cell.kind)) {
+    const ptrdiff_t rows = ptrdiff_t(G) * H;
+    panels.norms = Block(size_t(4 * rows + 2 * H) * sizeof(Real));
+    Real* to = panels.norms.as<Real>();
+    auto copy = [&](const void* from, ptrdiff_t count) {
+      for (ptrdiff_t k = 0; k < count; ++k) *to++ = from ? to_real(static_cast<const Store*>(from)[k]) : Real(0);
+    };
+    copy(cell.a, 2 * rows), copy(cell.b_x, rows), copy(cell.b_h, rows), copy(cell.a_c, 2 * H);
+  }
+
   const auto* W = static_cast<const Store*>(cell.W);
   const auto* U = static_cast<const Store*>(cell.U);
   const auto* V = static_cast<const Store*>(cell.V);
@@ -176,6 +200,10 @@ void pack_forward(const CellWeights& cell, Panels& panels, int threads) {
         bool apart = cell.kind == Kind::gru && s == 2;  // r * (U h + b_h): b_h stays with U h
         for (int l = 0; l < L; ++l) {
           bool real = l < live;
+          if (is_normalised(cell.kind)) {  // biases come after the norms
+            bias[l] = Real(0);
+            continue;
+          }
           bias[l] = (real && b_x ? to_real(b_x[row + l]) : Real(0)) +
                     (real && b_h && !apart ? to_real(b_h[row + l]) : Real(0));
           if (apart) panels.q_bias.as<Real>()[u * L + l] = real && b_h ? to_real(b_h[row + l]) : Real(0);

@@ -105,7 +105,7 @@ class WeightGradients {
         }
     }
     if (f.dx) input_gradients(thread, threads, chunk);
-    if (f.db_x || f.db_h || f.dp) sum_columns(thread, threads, chunk, before);
+    if (f.db_x || f.db_h || f.dp || f.da || f.da_c) sum_columns(thread, threads, chunk, before);
     meeting.all(thread);
   }
 
@@ -123,6 +123,7 @@ class WeightGradients {
       hand_over(wants_V, f.dV, V_sums, P, H, m_strips);
     }
     if (thread != 0) return;
+    if constexpr (is_normalised(kind)) return finish_norms();
     for (int g = 0; g < columns.gates; ++g) {
       const Real* of_x = column_sums + ptrdiff_t(g) * columns.stride;
       if (f.db_x) convert_row(static_cast<Store*>(f.db_x) + ptrdiff_t(columns.x_gate[g]) * H, of_x, H);
@@ -255,6 +256,7 @@ class WeightGradients {
       }
       for (int s = 0; s < side; ++s) store(column_sums + first + s * L, sum[s], clamped(all - first - s * L));
     }
+    if constexpr (is_normalised(kind)) sum_gains(thread, threads, chunk);
     if (!f.dp) return;
 
     const int vectors = (H + L - 1) / L;
@@ -287,8 +289,56 @@ class WeightGradients {
     }
   }
 
-  // Sums of the columns of d, for the biases, and then those of the three rows of peepholes.
-  size_t count_of_column_sums() const { return size_t(columns.count) * columns.stride + 3 * size_t(H); }
+  // Sums of the columns of d, for the biases, and then those of the three rows of peepholes, or of a
+  // normalised cell's gains.
+  size_t count_of_column_sums() const {
+    const size_t others = is_normalised(kind) ? size_t(2 * columns.gates + 1) : 3;
+    return size_t(columns.count) * columns.stride + others * size_t(H);
+  }
+
+  // Which column of the gradients of sums belongs to a gate's bias, of W x or of U h.
+  int pre_column(int term, int g) const { return is_gru(kind) && term == 1 && g == 2 ? 3 : g; }
+
+  // The gains of norm(W x), norm(U h) and norm(c): sums of gradients times what was normalised.
+  void sum_gains(int thread, int threads, const Finished& chunk) {
+    const int G = columns.gates, vectors = (H + L - 1) / L;
+    const int rows = 2 * G + (kind == Kind::norm_lstm ? 1 : 0);
+    const Range mine = share(rows * vectors, thread, threads);
+    const ptrdiff_t width_of_kept = ptrdiff_t(2 * G) * H + 4;
+    for (int i = mine.first; i < mine.end; ++i) {
+      const int row = i / vectors, j = i % vectors * L, n = std::min(L, H - j);
+      const bool of_cell = row == 2 * G;
+      const int column = of_cell ? G : pre_column(row / G, row % G);
+      const Element* from = chunk.d + columns.pre_first + ptrdiff_t(column) * columns.stride + j;
+      Real* to = column_sums + ptrdiff_t(columns.count) * columns.stride + ptrdiff_t(row) * H + j;
+      Vec<Real> sum = load(to, n);
+      for (int64_t k = 0; k < chunk.tokens; ++k) {
+        const int64_t token = chunk.origin + k;
+        const Vec<Real> hat =
+            of_cell ? load(from + columns.stride + k * stride.d, n)
+                    : load(static_cast<const Store*>(f.q) + token * width_of_kept + ptrdiff_t(row) * H + j, n);
+        sum = fma(load(from + k * stride.d, n), hat, sum);
+      }
+      store(to, sum, n);
+    }
+  }
+
+  void finish_norms() {
+    const int G = columns.gates;
+    const Real* gains = column_sums + ptrdiff_t(columns.count) * columns.stride;
+    auto of_column = [&](int column) { return column_sums + columns.pre_first + ptrdiff_t(column) * columns.stride; };
+    for (int term = 0; term < 2; ++term)
+      for (int g = 0; g < G; ++g) {
+        void* bias = term == 0 ? f.db_x : f.db_h;
+        if (bias) convert_row(static_cast<Store*>(bias) + ptrdiff_t(g) * H, of_column(pre_column(term, g)), H);
+        const ptrdiff_t row = ptrdiff_t(term) * G + g;
+        if (f.da) convert_row(static_cast<Store*>(f.da) + row * H, gains + row * H, H);
+      }
+    if (f.da_c) {
+      convert_row(static_cast<Store*>(f.da_c), gains + ptrdiff_t(2 * G) * H, H);
+      convert_row(static_cast<Store*>(f.da_c) + H, of_column(G), H);
+    }
+  }
 
   // What a thread keeps to itself.
   struct Own {

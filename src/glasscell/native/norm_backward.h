@@ -1,0 +1,168 @@
+// The backward of a normalised cell's step, a whole row at a time.
+#pragma once
+
+#include "cell_backward.h"
+#include "norm_forward.h"
+
+namespace glasscell::GLASSCELL_VARIANT {
+
+template <class Mode, Kind kind>
+class NormGradients : public UnitGradients<Mode, kind> {
+  using Base = UnitGradients<Mode, kind>;
+  using Store = typename Mode::Store;
+  using Real = typename Mode::Real;
+  using Element = typename Mode::Element;
+  using V = Vec<Real>;
+  static constexpr int L = lanes<Real>, G = gates_of(kind);
+
+ public:
+  using Base::Base;
+
+  // Token (t, b): dL/dm_t (as `UnitGradients::run` takes it) comes in `dm` (H), and is written over;
+  // the gradients of both terms and of their sums go to `d`.
+  void row(int64_t t, int64_t b, Real* dm, Element* d, Element* m) {
+    const int64_t token = this->at.first[t] + b, before = this->at.previous(t, b);
+    const int H = this->H;
+    kept = static_cast<const Store*>(this->f.q) + token * (ptrdiff_t(2 * G) * H + 4);
+    if constexpr (is_gru(kind)) {
+      gru(b, token, before, dm, d);
+    } else {
+      lstm(b, token, before, dm, d, m);
+    }
+  }
+
+ private:
+  // Vectors of the units in turn.
+  template <class Body>
+  GLASSCELL_INLINE void each(const Body& body) {
+    for (this->j = 0; this->j < this->H; this->j += L) {
+      this->n = std::min(L, this->H - this->j);
+      body();
+    }
+  }
+
+  GLASSCELL_INLINE V hat(int term, int g) const {
+    return load(kept + (ptrdiff_t(term) * G + g) * this->H + this->j, this->n);
+  }
+  GLASSCELL_INLINE Element* column(Element* d, int first, int g) const {
+    return d + first + g * this->columns.stride + this->j;
+  }
+
+  // From dL/d(a * norm + b) of a term's gates to dL/d(the term), where those gates are one block.
+  void through_norm(const Norms<Real>& norms, int term, int first, int end, int which, Element* d, int pre_of_last) {
+    const int H = this->H;
+    const Real count = Real(H) * Real(end - first), inverse = to_real(kept[2 * G * H + 2 * term + which]);
+    auto dhat = [&](int g) {
+      const int from = g == G - 1 ? pre_of_last : g;
+      return load(column(d, this->columns.pre_first, from), this->n) *
+             load(norms.gain[term] + ptrdiff_t(g) * H + this->j, this->n);
+    };
+    V sum{}, along{};
+    each([&] {
+      for (int g = first; g < end; ++g) {
+        const V dh = dhat(g);
+        sum = sum + dh, along = fma(dh, hat(term, g), along);
+      }
+    });
+    const V mean = splat(lanes_sum<Real>(sum) / count), slope = splat(lanes_sum<Real>(along) / count);
+    each([&] {
+      for (int g = first; g < end; ++g)
+        store(column(d, term * this->columns.h_first, g),
+              splat(inverse) * (dhat(g) - mean - hat(term, g) * slope), this->n);
+    });
+  }
+
+  void lstm(int64_t b, int64_t token, int64_t before, Real* dm, Element* d, Element* m) {
+    const Norms<Real> norms(this->p, G, this->H);
+    const auto& f = this->f;
+    const int H = this->H, pre = this->columns.pre_first;
+    const V one = splat(Real(1));
+    const Moments<Real> moments(static_cast<const Real*>(f.c) + token * H, H);
+    auto c_hat = [&] { return (this->state_at(token) - splat(moments.mean)) * splat(moments.inverse); };
+    auto with_gate_loss = [&](int g, V dq) {
+      dq = this->added(dq, f.dgates, token, g);
+      if (f.step_dgates) store(static_cast<Store*>(f.step_dgates) + (token * 4 + g) * H + this->j, dq, this->n);
+      return dq;
+    };
+    V sum{}, along{};
+    each([&] {
+      const int n = this->n, j = this->j;
+      const V o = load(this->gates_at(f.gates, token) + 3 * H, n);
+      const V c = c_hat(), gain = load(norms.cell_gain + j, n);
+      const V shown = apply<Real>(Squash(this->p.cell.output_squash), fma(gain, c, load(norms.cell_shift + j, n)));
+      V d_out = load(dm + j, n);
+      if (!this->projected) d_out = this->of_hidden(b, token, d_out, this->staying_of(token));
+      if (m) store(m + j, o * shown, n);
+      store(column(d, pre, 3), this->before_squash(token, 3, with_gate_loss(3, d_out * shown), o), n);
+      const V dy = d_out * o * slope<Real>(Squash(this->p.cell.output_squash), shown);
+      store(column(d, pre, 4), dy, n), store(column(d, pre, 5), c, n);
+      const V dhat = dy * gain;
+      store(dm + j, dhat, n);
+      sum = sum + dhat, along = fma(dhat, c, along);
+    });
+    const V mean = splat(lanes_sum<Real>(sum) / Real(H)), slope_c = splat(lanes_sum<Real>(along) / Real(H));
+    each([&] {
+      const int n = this->n, j = this->j;
+      const Store* gate = this->gates_at(f.gates, token);
+      const V i = load(gate, n), fg = load(gate + H, n), g = load(gate + 2 * H, n);
+      const V c_prev = this->state_before(b, before);
+      Real* back = this->carry_of(b);
+      V dc = splat(moments.inverse) * (load(dm + j, n) - mean - c_hat() * slope_c) + load(back, n);
+      dc = this->state_with_loss(dc, token);
+      if (f.step_dc) store(static_cast<Real*>(f.step_dc) + token * H + j, dc, n);
+      V dfresh = this->own(Edits::cell, token, dc), dheld{};
+      if (f.noise.zoneout_cell) {
+        const V stays = this->staying_of(token).cell;
+        dheld = stays * dfresh, dfresh = (one - stays) * dfresh;
+      }
+      store(column(d, pre, 0), this->before_squash(token, 0, with_gate_loss(0, dfresh * g), i), n);
+      store(column(d, pre, 1), this->before_squash(token, 1, with_gate_loss(1, dfresh * c_prev), fg), n);
+      store(column(d, pre, 2), this->before_squash(token, 2, with_gate_loss(2, dfresh * i), g), n);
+      store(back, fma(dfresh, fg, dheld), n);
+    });
+    for (int term = 0; term < 2; ++term) through_norm(norms, term, 0, G, 0, d, G - 1);
+  }
+
+  void gru(int64_t b, int64_t token, int64_t before, const Real* dh_back, Element* d) {
+    const Norms<Real> norms(this->p, G, this->H);
+    const auto& f = this->f;
+    const int H = this->H, pre = this->columns.pre_first;
+    const V one = splat(Real(1));
+    each([&] {
+      const int n = this->n, j = this->j;
+      const Store* gate = this->gates_at(f.gates, token);
+      const V r = load(gate, n), z = load(gate + H, n), cand = load(gate + 2 * H, n);
+      const V h_prev = this->hidden_before(b, before);
+      Real* back = this->h_carry + ptrdiff_t(b - this->first_row) * H + j;
+      V dh = this->with_loss(load(dh_back + j, n) + load(back, n), token), dheld{};
+      dh = this->own(Edits::hidden, token, dh);
+      if (this->zoneout) {
+        const V stays = this->staying_of(token).hidden;
+        dheld = stays * dh, dh = (one - stays) * dh;
+      }
+      const V dz = this->added(dh * (h_prev - cand), f.dgates, token, 1);
+      const V dn = this->added(dh * (one - z), f.dgates, token, 2);
+      const V dn_pre = this->before_squash(token, 2, dn, cand);
+      const ptrdiff_t of_q = ptrdiff_t(2) * H + j;
+      const V q = fma(load(norms.gain[1] + of_q, n), hat(1, 2), load(norms.bias[1] + of_q, n));
+      const V dr = this->added(dn_pre * q, f.dgates, token, 0);
+      store(column(d, pre, 0), this->before_squash(token, 0, dr, r), n);
+      store(column(d, pre, 1), this->before_squash(token, 1, dz, z), n);
+      store(column(d, pre, 2), dn_pre, n);
+      store(column(d, pre, 3), dn_pre * r, n);
+      store(back, fma(dh, z, dheld), n);
+      if (f.step_dgates) {
+        Store* to = static_cast<Store*>(f.step_dgates) + token * 3 * H + j;
+        store(to, dr, n), store(to + H, dz, n), store(to + 2 * H, dn, n);
+      }
+    });
+    for (int term = 0; term < 2; ++term) {
+      through_norm(norms, term, 0, 2, 0, d, G - 1);
+      through_norm(norms, term, 2, 3, 1, d, term == 0 ? G - 1 : G);
+    }
+  }
+
+  const Store* kept = nullptr;  // norm(W x), norm(U h) and what they were divided by, of the token at hand
+};
+
+}  // namespace glasscell::GLASSCELL_VARIANT
