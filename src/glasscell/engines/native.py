@@ -73,7 +73,7 @@ def _refuses_cell(cell: Cell) -> str | None:
         return f"it has no kernel for a {cell.kind} with {cell.G} gates"
     if isinstance(cell, GRU):
         if not cell.reset_after:
-            return "its kernels have one product a step, and a reset gate before the product asks for two"
+            return "its kernels do one product a step; a reset gate before the product takes two"
         if (cell.reset_gate is None) != (cell.reading("h") == 0):
             return "its kernels run a GRU without a reset gate only where no gate reads h"
     for gate in cell.gates:

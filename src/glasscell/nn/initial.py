@@ -238,7 +238,7 @@ def _set_gains(w: Weights) -> None:
         nn.init.ones_(w.a)
     if w.a_c is not None:
         nn.init.ones_(w.a_c[0])
-        pass
+        nn.init.zeros_(w.a_c[1])
 
 
 def _draw_own_past(cell: Cell, w: Weights, generator: Random) -> None:
