@@ -34,7 +34,7 @@ def differentiated(
         quantities = _stacked(noted.found, cell, step)
     given = ((step.h, d.h), (step.c, d.c), (step.gates, d.gates), (step.pre, d.pre))
     reached = [(out, g) for out, g in given if out is not None and g is not None]
-    inside = list(quantities.values())
+    inside = [tensor for tensors in quantities.values() for tensor in tensors]
     wanted = [t for t in leaves if t is not None]
     found = torch.autograd.grad(
         [out for out, _ in reached],
@@ -45,7 +45,11 @@ def differentiated(
     )
     of_leaves = iter(found[: len(wanted)])
     dx, dh, dc, *dw = (None if t is None else next(of_leaves) for t in leaves)
-    of_quantities = dict(zip(quantities, found[len(wanted) :], strict=True))
+    of_inside = iter(found[len(wanted) :])
+    of_quantities = {
+        name: torch.stack([next(of_inside) for _ in tensors]).sum(0)
+        for name, tensors in quantities.items()
+    }
     assert dx is not None
     assert dh is not None
     dgates = torch.stack([of_quantities[gate.name] for gate in cell.gates], -2)
@@ -68,19 +72,22 @@ def differentiated(
 
 
 class _Noting(StepEdits):
-    """The same edits, which take note of every quantity, as the step goes on with it."""
+    """The same edits, which take note of every quantity, as the step goes on with it: in more than
+    one form, where what is shown is not what is held.
+    """
 
     def __init__(self, of: Mapping[str, tuple[Tensor, Tensor]]) -> None:
         super().__init__(of)
-        self.found: dict[str, Tensor] = {}
+        self.found: dict[str, list[Tensor]] = {}
 
     def apply(self, quantity: str, q: Tensor) -> Tensor:
-        # a name of its own: what is edited nowhere may be known by several
-        self.found[quantity] = super().apply(quantity, q).clone()
-        return self.found[quantity]
+        # a tensor of its own: what is edited nowhere may be known by several names
+        noted = super().apply(quantity, q).clone()
+        self.found.setdefault(quantity, []).append(noted)
+        return noted
 
 
-def _stacked(found: dict[str, Tensor], cell: Cell, step: Step) -> dict[str, Tensor]:
+def _stacked(found: dict[str, list[Tensor]], cell: Cell, step: Step) -> dict[str, list[Tensor]]:
     """The gates and carried states among what was noted; hidden states have dL/dh already."""
     wanted = [*(gate.name for gate in cell.gates), *cell.carried]
     if missing := [name for name in wanted if name not in found]:

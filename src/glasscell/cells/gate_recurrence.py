@@ -80,11 +80,13 @@ class GateRecurrence(Cell):
         i = edits.apply("input_gate", noise.gate(self.input_gate, i_pre))
         f = edits.apply("forget_gate", noise.gate(self.forget_gate, f_pre))
         g = edits.apply("candidate", noise.gate(self.candidate, g_pre))
-        c_t = edits.apply("cell", noise.held("cell", f * c_prev + i * g, c_prev))
+        c_new = f * c_prev + i * g
+        c_t = edits.apply("cell", noise.held("cell", c_new, c_prev))
+        shown = edits.apply("cell", c_new) if "cell" in noise.stays else c_t
 
         o_pre = o_pre + w.p[2] * c_t + o_s
         o = edits.apply("output_gate", noise.gate(self.output_gate, o_pre))
-        h_new = o * c_t.tanh()
+        h_new = o * shown.tanh()
         if w.V is not None:
             h_new = h_new @ w.V.T  # (B, P)
         h_t = edits.apply("hidden", noise.held("hidden", h_new, h))

@@ -52,7 +52,10 @@ RELU = Squash("relu", torch.relu, lambda y: (y > 0).to(y.dtype), (0, math.inf))
 IDENTITY = Squash("identity", lambda v: v, torch.ones_like, (-math.inf, math.inf))
 # clip(v / 6 + 1/2, 0, 1), as in torch.nn.Hardsigmoid and Keras
 HARD_SIGMOID = Squash(
-    "hard_sigmoid", F.hardsigmoid, lambda y: ((y > 0) & (y < 1)).to(y.dtype) / 6, (0, 1)
+    "hard_sigmoid",
+    lambda v: (v / 6 + 0.5).clamp(0, 1),  # F.hardsigmoid's own slope is 1/6 in single precision
+    lambda y: ((y > 0) & (y < 1)).to(y.dtype) / 6,
+    (0, 1),
 )
 HARD_TANH = Squash("hard_tanh", F.hardtanh, lambda y: (y.abs() < 1).to(y.dtype), (-1, 1))
 # v + 1/2 from 0 on, sigmoid(v) below: never negative, so that a scan may take logarithms

@@ -100,9 +100,11 @@ class NormalisedLSTM(Cell):
             edits.apply(gate.name, noise.gate(gate, pre[:, k]))
             for k, gate in enumerate(self.gates[:3])
         )
-        c_t = edits.apply("cell", noise.held("cell", f * c + i * g, c))
+        c_new = f * c + i * g
+        c_t = edits.apply("cell", noise.held("cell", c_new, c))
+        shown = edits.apply("cell", c_new) if "cell" in noise.stays else c_t
         o = edits.apply("output_gate", noise.gate(self.output_gate, pre[:, 3]))
-        h_new = o * self.output_squash.apply(w.a_c[0] * normalised(c_t) + w.a_c[1])
+        h_new = o * self.output_squash.apply(w.a_c[0] * normalised(shown) + w.a_c[1])
         if w.V is not None:
             h_new = h_new @ w.V.T  # (B, P)
         h_t = edits.apply("hidden", noise.held("hidden", h_new, h))

@@ -98,6 +98,11 @@ class LSTM(Cell):
         g = value["g"]
         return torch.ones_like(g) if kept is None else kept, g if written is None else written * g
 
+    def shown(self, gates: Tensor, c: Tensor, w: Weights) -> Tensor:
+        """h_t (..., P) from the gates (..., G, H) and c_t (..., H)."""
+        h = _times(self._by_letter(gates).get("o"), self.output_squash.apply(c))
+        return h if w.V is None else h @ w.V.T
+
     def preactivations(self, x: Tensor, h: Tensor, w: Weights) -> tuple[Tensor, None]:
         return summed_terms(x, h, w, self.G), None
 
@@ -128,9 +133,10 @@ class LSTM(Cell):
         written, kept = self._shares(i, f)
         c_new = _times(kept, c_prev) + _times(written, _present(g))
         c_t = edits.apply("cell", noise.held("cell", c_new, c_prev))
+        shown = edits.apply("cell", c_new) if "cell" in noise.stays else c_t
 
         o = opened(self.output_gate, c_t)
-        h_new = _times(o, self.output_squash.apply(c_t))
+        h_new = _times(o, self.output_squash.apply(shown))
         if w.V is not None:
             h_new = h_new @ w.V.T  # (B, P)
         h_t = edits.apply("hidden", noise.held("hidden", h_new, h))
@@ -154,7 +160,11 @@ class LSTM(Cell):
         value = self._by_letter(step.gates)  # each (B, H)
         slope = dict(zip(value, self.slopes(step, edits, noise), strict=True))
         i, f, g, o = (value.get(letter) for letter in "ifgo")
-        squashed_c = self.output_squash.apply(c_t)
+        written, kept = self._shares(i, f)
+        shown = c_t
+        if "cell" in noise.stays:
+            shown = edits.apply("cell", _times(kept, c_prev) + _times(written, _present(g)))
+        squashed_c = self.output_squash.apply(shown)
         dgate: dict[str, Tensor] = {}
         dpre: dict[str, Tensor] = {}
 
@@ -168,14 +178,15 @@ class LSTM(Cell):
         dh = torch.zeros_like(step.h) if d.h is None else edits.backward("hidden", d.h)
         dh_new, dh_held = noise.held_backward("hidden", dh)
         dm = dh_new if w.V is None else dh_new @ w.V  # (B, H)
-        dc = added(_times(o, dm) * self.output_squash.slope(squashed_c), d.c)
+        dshown = _times(o, dm) * self.output_squash.slope(squashed_c)
+        dc = torch.zeros_like(dshown) if d.c is None else d.c
         if self.output_gate is not None:
             closed(self.output_gate, dm * squashed_c)
             dc = self._peeked(self.output_gate, dc, dpre, w)
 
         # c_t = f_t * c_{t-1} + i_t * g_t
         dc_new, dc_held = noise.held_backward("cell", edits.backward("cell", dc))
-        written, kept = self._shares(i, f)
+        dc_new, dc = dc_new + edits.backward("cell", dshown), dc + dshown
         closed(self.candidate, _times(written, dc_new))
         di, df = self._shares_backward(dc_new * _present(g), dc_new * c_prev, i, f)
         dc_prev = added(_times(kept, dc_new), dc_held)

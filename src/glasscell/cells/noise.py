@@ -6,8 +6,9 @@ A stochastic gate's value is drawn, and what its squash gives are the odds. With
     Bernoulli        g' = 1 if u < g else 0              dL/dg = dL/dg'  (straight through)
     Gumbel-sigmoid   g' = sigmoid((v + log u - log(1 - u)) / temperature)
 
-Zoneout (Krueger et al. 2017, eq. 2) keeps some units' state as it was: s_t = k * s_{t-1} + (1 - k)
-* s'_t, where k is 1 for them; outside training it is the rate, the expectation. Variational
+Zoneout (Krueger et al. 2017, section 3.2) keeps some units' state as it was: s_t = k * s_{t-1} +
+(1 - k) * s'_t, where k is 1 for them; outside training it is the rate, the expectation. The hidden
+state shows the cell state before that: what is held is held for the next step. Variational
 dropout of the recurrence (Gal and Ghahramani 2016) has the products with h_{t-1}, and nothing
 else, read m * h_{t-1}, with one mask m for all steps of a sequence.
 

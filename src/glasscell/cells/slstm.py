@@ -98,11 +98,15 @@ class SLSTM(Cell):
         i = edits.apply("input_gate", (i_pre - m_t).exp())
         f = edits.apply("forget_gate", (log_f + m_prev - m_t).exp())
         g = edits.apply("candidate", noise.gate(self.candidate, g_pre))
-        c_t = edits.apply("cell", noise.held("cell", f * c_prev + i * g, c_prev))
-        n_t = edits.apply("normalizer", noise.held("cell", f * n_prev + i, n_prev))
+        c_new, n_new = f * c_prev + i * g, f * n_prev + i
+        c_t = edits.apply("cell", noise.held("cell", c_new, c_prev))
+        n_t = edits.apply("normalizer", noise.held("cell", n_new, n_prev))
+        c_shown, n_shown = c_t, n_t
+        if "cell" in noise.stays:
+            c_shown, n_shown = edits.apply("cell", c_new), edits.apply("normalizer", n_new)
 
         o = edits.apply("output_gate", noise.gate(self.output_gate, o_pre))
-        h_new = o * c_t / _at_least_tiny(n_t)
+        h_new = o * c_shown / _at_least_tiny(n_shown)
         if w.V is not None:
             h_new = h_new @ w.V.T  # (B, P)
         h_t = edits.apply("hidden", noise.held("hidden", h_new, h))
@@ -125,6 +129,9 @@ class SLSTM(Cell):
         c_prev, n_prev, m_prev = c.chunk(3, -1)  # each (B, H)
         c_t, n_t, m_t = step.c.chunk(3, -1)
         i, f, g, o = step.gates.unbind(-2)
+        if "cell" in noise.stays:  # what is shown is not what is held
+            c_t = edits.apply("cell", f * c_prev + i * g)
+            n_t = edits.apply("normalizer", f * n_prev + i)
         i_pre, f_pre, _, _ = step.pre.unbind(-2)
         _, _, g_slope, o_slope = self.slopes(step, edits, noise)
         dh = torch.zeros_like(step.h) if d.h is None else edits.backward("hidden", d.h)
@@ -136,12 +143,14 @@ class SLSTM(Cell):
         floor = _at_least_tiny(n_t)
         do = added(shown * c_t / floor, part(d.gates, 3))
         do_pre = added(edits.backward("output_gate", do) * o_slope, part(d.pre, 3))
-        dc = dc + shown * o / floor
-        dn = dn - torch.where(n_t == floor, shown * o * c_t / floor / floor, 0)
+        dc_shown = shown * o / floor
+        dn_shown = -torch.where(n_t == floor, shown * o * c_t / floor / floor, 0)
 
         # c_t = f'_t * c_{t-1} + i'_t * g_t,  n_t = f'_t * n_{t-1} + i'_t
         dc_new, dc_held = noise.held_backward("cell", edits.backward("cell", dc))
         dn_new, dn_held = noise.held_backward("cell", edits.backward("normalizer", dn))
+        dc_new, dc = dc_new + edits.backward("cell", dc_shown), dc + dc_shown
+        dn_new, dn = dn_new + edits.backward("normalizer", dn_shown), dn + dn_shown
         di = added(dc_new * g + dn_new, part(d.gates, 0))
         df = added(dc_new * c_prev + dn_new * n_prev, part(d.gates, 1))
         dg = added(dc_new * i, part(d.gates, 2))

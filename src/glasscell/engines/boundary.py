@@ -12,7 +12,7 @@ from torch import Tensor
 
 from glasscell.cells import Weights
 from glasscell.engines.call import Call, Steps, WritesBackward
-from glasscell.engines.edits import table_gradients
+from glasscell.engines.edits import beyond_tables, table_gradients
 from glasscell.engines.unrolled import unrolled
 
 INPUTS = 3 + len(Weights._fields)  # x, h_0, c_0 and the weights: what an engine's backward knows
@@ -56,7 +56,8 @@ class _Sequence(torch.autograd.Function):
         n = len(saved) - len(Steps._fields)
         call, steps = ctx.call.with_tensors(saved[:n]), Steps(*saved[n:])
         needed = ctx.needs_input_grad[2:]
-        if torch.is_grad_enabled():  # create_graph=True: the gradient itself must have a graph
+        # create_graph=True: the gradient itself must have a graph
+        if torch.is_grad_enabled() or beyond_tables(call, needed[INPUTS::2]):
             found = _differentiable_backward(call, needed, Steps(*grads))
             if call.gradients is not None:
                 with torch.no_grad():

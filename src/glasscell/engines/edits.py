@@ -95,6 +95,19 @@ def table_gradients(
     return found
 
 
+def beyond_tables(call: "Call", of_scales: Sequence[bool]) -> bool:
+    """Whether `table_gradients` cannot tell dL/d(a scale) that is asked for: with zoneout, an edit
+    of the cell state acts on what is shown and on what is held.
+
+    Args:
+        of_scales: for each edit, whether it is asked for.
+    """
+    if call.noise is None or not call.noise.zoneout[0]:
+        return False
+    edits = zip(call.edits, of_scales, strict=True)
+    return any(wanted and edit.quantity in call.cell.carried for edit, wanted in edits)
+
+
 def _own_values(call: "Call", steps: "Steps") -> dict[str, Tensor]:
     """(N, H) each edited quantity as its equation gave it: every step once more, all at once."""
     packing = call.packing

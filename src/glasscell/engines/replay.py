@@ -6,6 +6,8 @@ gates by an element-wise scan, c_t = f_t * c_{t-1} + i_t * g_t. There is no recu
 again. Everything stays connected to autograd, through the gates and through the hidden states.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -45,26 +47,34 @@ class Scan(torch.autograd.Function):
     """c_t = f_t * c_{t-1} + u_t over packed tokens, as one node of the autograd graph.
 
     Its backward is a scan too, in the other direction: what reaches c_t is what the loss puts on
-    it plus f_{t+1} times what reached c_{t+1}.
+    it plus f_{t+1} times what reached c_{t+1}. Both are done by `scan`, or another way of it.
     """
 
     @staticmethod
-    def forward(ctx, f: Tensor, u: Tensor, c_0: Tensor, packing: Packing, reverse: bool) -> Tensor:
-        c = scan(f, u, c_0, packing, reverse)
+    def forward(
+        ctx,
+        f: Tensor,
+        u: Tensor,
+        c_0: Tensor,
+        packing: Packing,
+        reverse: bool,
+        way: Callable[..., Tensor] | None = None,
+    ) -> Tensor:
+        c = (way or scan)(f, u, c_0, packing, reverse)
         ctx.save_for_backward(f, c, c_0)
-        ctx.packing, ctx.reverse = packing, reverse
+        ctx.packing, ctx.reverse, ctx.way = packing, reverse, way
         return c
 
     @staticmethod
     def backward(ctx, dc: Tensor):  # type: ignore[override]
         f, c, c_0 = ctx.saved_tensors
-        packing, reverse = ctx.packing, ctx.reverse
+        packing, reverse, way = ctx.packing, ctx.reverse, ctx.way
         # f of the next step in the recurrence's order; nothing comes back to the last one
         f_next = packing.previous(f, torch.zeros_like(c_0), not reverse)
-        du = Scan.apply(f_next, dc, torch.zeros_like(c_0), packing, not reverse)
+        du = Scan.apply(f_next, dc, torch.zeros_like(c_0), packing, not reverse, way)
         c_prev = packing.previous(c, c_0, reverse)
         dc_0 = packing.last(f * du, not reverse)
-        return du * c_prev, du, dc_0, None, None
+        return du * c_prev, du, dc_0, None, None, None
 
 
 def scan(f: Tensor, u: Tensor, c_0: Tensor, packing: Packing, reverse: bool) -> Tensor:

@@ -9,10 +9,12 @@ from glasscell.engines.call import Call, Engine
 from glasscell.engines.fused import TorchEngine
 from glasscell.engines.native import NativeEngine, one_stepper
 from glasscell.engines.reference import ReferenceEngine
+from glasscell.engines.scan import ScanEngine
 from glasscell.errors import EngineError
 
 ENGINES: dict[str, Engine] = {
-    engine.name: engine for engine in (NativeEngine(), TorchEngine(), ReferenceEngine())
+    engine.name: engine
+    for engine in (NativeEngine(), TorchEngine(), ScanEngine(), ReferenceEngine())
 }
 
 
