@@ -222,7 +222,7 @@ class LSTM(Cell):
         if self.sharing == "complement" and i is not None:
             return i, 1 - i
         if self.sharing == "normalized" and i is not None and f is not None:
-            total = _at_least_tiny(i + f)
+            total = _or_one(i + f)
             return i / total, f / total
         return i, f
 
@@ -236,9 +236,10 @@ class LSTM(Cell):
         if self.sharing == "complement":
             return dwritten - dkept, None
         if self.sharing == "normalized" and i is not None and f is not None:
-            total = _at_least_tiny(i + f)
-            d = dwritten - dkept  # in this order, so that it is 0 where both are shut
-            return d * (f / total) / total, -d * (i / total) / total
+            total, d = _or_one(i + f), dwritten - dkept
+            shut = i + f == 0
+            di = torch.where(shut, dwritten, d * (f / total) / total)
+            return di, torch.where(shut, dkept, -d * (i / total) / total)
         return dwritten, dkept
 
     def _peephole(self, gate: GateMap, w: Weights) -> Tensor:
@@ -268,9 +269,9 @@ def _times(a: Tensor | None, b: Tensor) -> Tensor:
     return b if a is None else a * b
 
 
-def _at_least_tiny(total: Tensor) -> Tensor:
-    """So that two gates that are both shut let nothing through, instead of 0 / 0."""
-    return total.clamp_min(torch.finfo(total.dtype).tiny)
+def _or_one(total: Tensor) -> Tensor:
+    """So that two gates that are both shut, as drawn ones can be, let nothing through: not 0 / 0."""
+    return torch.where(total == 0, 1, total)
 
 
 def _present(tensor: Tensor | None) -> Tensor:
