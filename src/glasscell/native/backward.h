@@ -58,7 +58,7 @@ class BackwardRun {
     for (size_t k = 0; k < sums.size(); ++k) {
       scratch.leave_gap();
       scratch.ask(sums[k], size_t(group_of(int(k)).rows.size()) * strip);
-      const size_t numbers = size_t(group_of(int(k)).rows.size()) * size_t(m_strips) * strip;
+      const size_t numbers = size_t(group_of(int(k)).rows.size() + 1) * size_t(m_strips) * strip;
       scratch.ask(dm_rows[k], is_normalised(kind) ? numbers : 0);
     }
     scratch.allot();
@@ -272,9 +272,11 @@ class BackwardRun {
     NormGradients<Mode, kind> units(f, p, at, columns, projected, group.carry, carries_h ? group.h_carry : nullptr,
                                     rows.first);
     Element* m = projected && f.dV ? m_rows + (at.first[t] - origin) * stride.m : nullptr;
+    const ptrdiff_t wide = ptrdiff_t(m_strips) * strip;
+    Real* dm = dm_rows[size_t(thread)];
     for (int b = rows.first; b < live; ++b)
-      units.row(t, b, dm_rows[size_t(thread)] + (b - rows.first) * ptrdiff_t(m_strips) * strip,
-                rows_of_t + b * stride.d, m ? m + b * stride.m : nullptr);
+      units.row(t, b, dm + (b - rows.first) * wide, dm + rows.size() * wide, rows_of_t + b * stride.d,
+                m ? m + b * stride.m : nullptr);
   }
 
   void finish(int thread) {
@@ -299,7 +301,7 @@ class BackwardRun {
   Grid grid{1, 1};
   std::vector<Group> groups;
   std::vector<Real*> sums;     // of each thread: (row of its group, strip)
-  std::vector<Real*> dm_rows;  // normalised: of each thread, dL/dm_t (row of its group, unit)
+  std::vector<Real*> dm_rows;  // normalised: of each thread, dL/dm_t (row of its group, unit), and room for a row
   std::vector<Chunk> chunks;
   int64_t most_tokens = 0;
   Scratch scratch;

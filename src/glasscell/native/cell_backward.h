@@ -84,8 +84,10 @@ class UnitGradients {
     const int* slot = p.cell.slot;
     auto value = [&](int g) { return g < 0 ? one : load(gate + g * H, n); };
     const V i = value(slot[0]), fg = value(slot[1]), g = value(slot[2]), o = value(slot[3]);
-    const V c_t = state_at(token), c_prev = state_before(b, before);
-    const V shown = apply<Real>(Squash(p.cell.output_squash), c_t);
+    const V c_prev = state_before(b, before);
+    const Shares<Real> shares = shared<Real>(p.cell, i, fg);
+    const V c_shown = shown_state(Edits::cell, token, 0, fma(shares.kept, c_prev, shares.written * g));
+    const V shown = apply<Real>(Squash(p.cell.output_squash), c_shown);
     const Staying<Real> staying = staying_of(token);
     if (!projected) dm = of_hidden(b, token, dm, staying);
     if (m) store(m, o * shown, n);
@@ -101,13 +103,13 @@ class UnitGradients {
     };
     const V do_pre = closed(slot[3], dm * shown, o);
     Real* back = carry_of(b);
-    V dc = fma(dm * o, slope<Real>(Squash(p.cell.output_squash), shown), load(back, n));
-    dc = peeked(slot[3], do_pre, state_with_loss(dc, token));
-    if (f.step_dc) store(static_cast<Real*>(f.step_dc) + token * H + j, dc, n);
+    const V dshown = dm * o * slope<Real>(Squash(p.cell.output_squash), shown);
+    const V dc = peeked(slot[3], do_pre, state_with_loss(load(back, n), token));
+    if (f.step_dc) store(static_cast<Real*>(f.step_dc) + token * H + j, dc + dshown, n);
 
     V dfresh = own(Edits::cell, token, dc), dheld{};
     if (f.noise.zoneout_cell) dheld = staying.cell * dfresh, dfresh = (one - staying.cell) * dfresh;
-    const Shares<Real> shares = shared<Real>(p.cell, i, fg);
+    dfresh = dfresh + own(Edits::cell, token, dshown);
     const Shares<Real> dshares = shared_backward<Real>(p.cell, dfresh * g, dfresh * c_prev, i, fg);
     closed(slot[2], dfresh * shares.written, g);
     const V di_pre = closed(slot[0], dshares.written, i), df_pre = closed(slot[1], dshares.kept, fg);
@@ -119,8 +121,9 @@ class UnitGradients {
     const Store* gate = gates_at(f.gates, token);
     const V i = load(gate, n), fg = load(gate + H, n), g = load(gate + 2 * H, n), o = load(gate + 3 * H, n);
     const V f_pre = load(static_cast<const Store*>(f.q) + token * H + j, n);
-    const V c_t = state_at(token), n_t = state_at(token, 1), m_t = state_at(token, 2);
-    const V c_prev = state_before(b, before), n_prev = state_before(b, before, 1);
+    const V m_t = state_at(token, 2), c_prev = state_before(b, before), n_prev = state_before(b, before, 1);
+    const V c_t = shown_state(Edits::cell, token, 0, fma(fg, c_prev, i * g));
+    const V n_t = shown_state(Edits::normalizer, token, 1, fma(fg, n_prev, i));
     const V m_prev = state_before(b, before, 2);
     const V inverse = one / at_least_tiny<Real>(n_t), shown = c_t * inverse;
     const Staying<Real> staying = staying_of(token);
@@ -134,9 +137,8 @@ class UnitGradients {
     };
     const V do_pre = before_squash(token, 3, with_gate_loss(3, dm * shown), o);
     Real* back = carry_of(b);
-    const V dc = state_with_loss(load(back, n) + dm * o * inverse, token);
-    const V through_n = n_t > V{} ? dm * o * shown * inverse : V{};
-    const V dn = state_with_loss(load(back + H, n) - through_n, token, 1);
+    const V dc_shown = dm * o * inverse, dn_shown = n_t > V{} ? -(dc_shown * shown) : V{};
+    const V dc = state_with_loss(load(back, n), token), dn = state_with_loss(load(back + H, n), token, 1);
 
     V dc_fresh = own(Edits::cell, token, dc), dn_fresh = own(Edits::normalizer, token, dn), dc_held{}, dn_held{};
     if (f.noise.zoneout_cell) {
@@ -144,6 +146,8 @@ class UnitGradients {
       dc_held = staying.cell * dc_fresh, dc_fresh = moves * dc_fresh;
       dn_held = staying.cell * dn_fresh, dn_fresh = moves * dn_fresh;
     }
+    dc_fresh = dc_fresh + own(Edits::cell, token, dc_shown);
+    dn_fresh = dn_fresh + own(Edits::normalizer, token, dn_shown);
     const V di = with_gate_loss(0, fma(dc_fresh, g, dn_fresh));
     const V df = with_gate_loss(1, fma(dc_fresh, c_prev, dn_fresh * n_prev));
     const V dg_pre = before_squash(token, 2, with_gate_loss(2, dc_fresh * i), g);
@@ -172,7 +176,7 @@ class UnitGradients {
     store(d, di_pre, n), store(d + stride, df_pre, n), store(d + 2 * stride, dg_pre, n), store(d + 3 * stride, do_pre, n);
     if (f.step_dc) {
       Real* to = static_cast<Real*>(f.step_dc) + token * 3 * H + j;
-      store(to, dc, n), store(to + H, dn, n), store(to + 2 * H, dm_t, n);
+      store(to, dc + dc_shown, n), store(to + H, dn + dn_shown, n), store(to + 2 * H, dm_t, n);
     }
   }
 
@@ -256,6 +260,11 @@ class UnitGradients {
   }
   GLASSCELL_INLINE V state_before(int64_t b, int64_t before, int k = 0) const {
     return before >= 0 ? state_at(before, k) : load(static_cast<const Store*>(f.c_0) + (b * C + k) * H + j, n);
+  }
+  // One of them as the hidden state shows it: what is held by zoneout is not shown.
+  GLASSCELL_INLINE V shown_state(int slot, int64_t token, int k, V fresh) const {
+    if (!f.noise.zoneout_cell) return state_at(token, k);
+    return f.edits.any ? edited<Mode>(f.edits.of[slot], token, H, j, n, fresh) : fresh;
   }
   GLASSCELL_INLINE V hidden_before(int64_t b, int64_t before) const {
     return before >= 0 ? load(static_cast<const Store*>(f.h) + before * H + j, n)

@@ -209,10 +209,12 @@ class UnitSteps {
       };
       const Vec<Real> i = opened(slot[0], c_prev), fg = opened(slot[1], c_prev), g = opened(slot[2], c_prev);
       const Shares<Real> shares = shared<Real>(p.cell, i, fg);
-      Vec<Real> fresh = fma(shares.kept, c_prev, shares.written * g);
-      if (zoneout) fresh = held<Real>(staying.cell, fresh, c_prev);
-      const Vec<Real> c_t = changed(Edits::cell, row, j, n, fresh);
-      const Vec<Real> m_t = opened(slot[3], c_t) * apply<Real>(Squash(p.cell.output_squash), c_t);
+      const Vec<Real> fresh = fma(shares.kept, c_prev, shares.written * g);
+      // what is shown is not what is held
+      const Vec<Real> shown = changed(Edits::cell, row, j, n, fresh);
+      Vec<Real> c_t = shown;
+      if (zoneout) c_t = changed(Edits::cell, row, j, n, held<Real>(staying.cell, fresh, c_prev));
+      const Vec<Real> m_t = opened(slot[3], c_t) * apply<Real>(Squash(p.cell.output_squash), shown);
       store(state, c_t, n);
       if (cells) store(cells + row * H + j, c_t, n);
       show(now, r, j, n, m_t, staying);
@@ -256,9 +258,14 @@ class UnitSteps {
         fg = changed(1, row, j, n, exponential<Real>(kept - m_t));
       }
       const Vec<Real> g = gate(2, row, j, n, g_pre, draws);
-      Vec<Real> c_t = fma(fg, c_prev, i * g), n_t = fma(fg, n_prev, i);
-      if (zoneout) c_t = held<Real>(staying.cell, c_t, c_prev), n_t = held<Real>(staying.cell, n_t, n_prev);
-      c_t = changed(Edits::cell, row, j, n, c_t), n_t = changed(Edits::normalizer, row, j, n, n_t);
+      const Vec<Real> c_new = fma(fg, c_prev, i * g), n_new = fma(fg, n_prev, i);
+      const Vec<Real> c_shown = changed(Edits::cell, row, j, n, c_new);
+      const Vec<Real> n_shown = changed(Edits::normalizer, row, j, n, n_new);
+      Vec<Real> c_t = c_shown, n_t = n_shown;
+      if (zoneout) {
+        c_t = changed(Edits::cell, row, j, n, held<Real>(staying.cell, c_new, c_prev));
+        n_t = changed(Edits::normalizer, row, j, n, held<Real>(staying.cell, n_new, n_prev));
+      }
       const Vec<Real> o = gate(3, row, j, n, o_pre, draws);
       store(state, c_t, n), store(state + H, n_t, n), store(state + 2 * H, m_t, n);
       if (cells) {
@@ -274,7 +281,7 @@ class UnitSteps {
         store(to, i_pre, n), store(to + H, f_pre, n), store(to + 2 * H, g_pre, n), store(to + 3 * H, o_pre, n);
       }
       if (f.q) store(static_cast<Store*>(f.q) + row * H + j, f_pre, n);
-      show(now, r, j, n, o * c_t / at_least_tiny<Real>(n_t), staying);
+      show(now, r, j, n, o * c_shown / at_least_tiny<Real>(n_shown), staying);
     }
   }
 

@@ -59,7 +59,7 @@ class ForwardRun {
       scratch.ask(group.x, x_in_place ? 0 : tokens * x_stride);
       scratch.ask(group.q, kind == Kind::gru ? grid.by_unit * rows * L : 0);
       scratch.ask(group.from_h, is_normalised(kind) ? size_t(panels) * rows * S * L : 0);
-      scratch.ask(group.outputs, is_normalised(kind) ? size_t(panels) * L : 0);
+      scratch.ask(group.outputs, is_normalised(kind) ? size_t(panels) * 2 * L : 0);
       scratch.ask(group.out, projected ? grid.by_unit * rows * 4 * L : 0);
       group.barrier.resize(grid.by_unit);
     }
@@ -85,7 +85,7 @@ class ForwardRun {
     Real *pre, *c;                                   // sums (panel, token, S * L); the state (row, C*H)
     Element *h[2], *m, *x;                           // h before and after a step; o * tanh(c); tokens
     Real *q, *out;                                   // of each thread: U_n h; projected sums
-    Real *from_h, *outputs;                          // of a normalised cell: U h (panel, row, S * L); output gates
+    Real *from_h, *outputs;                          // of a normalised cell: U h (panel, row, S * L); of a row, its output gates and what it shows of c
     Barrier barrier;
 
     // How many of the rows reach step t.

@@ -136,6 +136,12 @@ GLASSCELL_INLINE Vec<R> at_least_tiny(Vec<R> v) {
   return greatest(splat(std::numeric_limits<R>::min()), v);
 }
 
+// So that two gates that are both shut, as drawn ones can be, let nothing through: not 0 / 0.
+template <class R>
+GLASSCELL_INLINE Vec<R> or_one(Vec<R> total) {
+  return total == Vec<R>{} ? splat(R(1)) : total;
+}
+
 template <class R>
 GLASSCELL_INLINE Shares<R> shared(const CellWeights& cell, Vec<R> i, Vec<R> f) {
   const Vec<R> one = splat(R(1));
@@ -145,7 +151,7 @@ GLASSCELL_INLINE Shares<R> shared(const CellWeights& cell, Vec<R> i, Vec<R> f) {
     return {rest / (f + rest), f};
   }
   if (Sharing(cell.sharing) == Sharing::normalized) {
-    const Vec<R> total = at_least_tiny<R>(i + f);
+    const Vec<R> total = or_one<R>(i + f);
     return {i / total, f / total};
   }
   return {i, f};
@@ -161,8 +167,9 @@ GLASSCELL_INLINE Shares<R> shared_backward(const CellWeights& cell, Vec<R> dwrit
     return {Vec<R>{}, dkept - dwritten * k / (total * total)};
   }
   if (Sharing(cell.sharing) == Sharing::normalized) {
-    const Vec<R> total = at_least_tiny<R>(i + f), d = dwritten - dkept;
-    return {d * (f / total) / total, -d * (i / total) / total};  // in this order: 0 where both are shut
+    const Vec<R> total = or_one<R>(i + f), d = dwritten - dkept;
+    const auto shut = i + f == Vec<R>{};
+    return {shut ? dwritten : d * (f / total) / total, shut ? dkept : -d * (i / total) / total};
   }
   return {dwritten, dkept};
 }

@@ -19,8 +19,9 @@ class NormGradients : public UnitGradients<Mode, kind> {
   using Base::Base;
 
   // Token (t, b): dL/dm_t (as `UnitGradients::run` takes it) comes in `dm` (H), and is written over;
-  // the gradients of both terms and of their sums go to `d`.
-  void row(int64_t t, int64_t b, Real* dm, Element* d, Element* m) {
+  // the gradients of both terms and of their sums go to `d`. There is `room` for H numbers.
+  void row(int64_t t, int64_t b, Real* dm, Real* room, Element* d, Element* m) {
+    shown_c = room;
     const int64_t token = this->at.first[t] + b, before = this->at.previous(t, b);
     const int H = this->H;
     kept = static_cast<const Store*>(this->f.q) + token * (ptrdiff_t(2 * G) * H + 4);
@@ -77,8 +78,10 @@ class NormGradients : public UnitGradients<Mode, kind> {
     const auto& f = this->f;
     const int H = this->H, pre = this->columns.pre_first;
     const V one = splat(Real(1));
-    const Moments<Real> moments(static_cast<const Real*>(f.c) + token * H, H);
-    auto c_hat = [&] { return (this->state_at(token) - splat(moments.mean)) * splat(moments.inverse); };
+    if (f.noise.zoneout_cell) each([&] { store(shown_c + this->j, shown_cell(b, token, before), this->n); });
+    const Real* c = f.noise.zoneout_cell ? shown_c : static_cast<const Real*>(f.c) + token * H;
+    const Moments<Real> moments(c, H);
+    auto c_hat = [&] { return (load(c + this->j, this->n) - splat(moments.mean)) * splat(moments.inverse); };
     auto with_gate_loss = [&](int g, V dq) {
       dq = this->added(dq, f.dgates, token, g);
       if (f.step_dgates) store(static_cast<Store*>(f.step_dgates) + (token * 4 + g) * H + this->j, dq, this->n);
@@ -107,14 +110,15 @@ class NormGradients : public UnitGradients<Mode, kind> {
       const V i = load(gate, n), fg = load(gate + H, n), g = load(gate + 2 * H, n);
       const V c_prev = this->state_before(b, before);
       Real* back = this->carry_of(b);
-      V dc = splat(moments.inverse) * (load(dm + j, n) - mean - c_hat() * slope_c) + load(back, n);
-      dc = this->state_with_loss(dc, token);
-      if (f.step_dc) store(static_cast<Real*>(f.step_dc) + token * H + j, dc, n);
+      const V dshown = splat(moments.inverse) * (load(dm + j, n) - mean - c_hat() * slope_c);
+      const V dc = this->state_with_loss(load(back, n), token);
+      if (f.step_dc) store(static_cast<Real*>(f.step_dc) + token * H + j, dc + dshown, n);
       V dfresh = this->own(Edits::cell, token, dc), dheld{};
       if (f.noise.zoneout_cell) {
         const V stays = this->staying_of(token).cell;
         dheld = stays * dfresh, dfresh = (one - stays) * dfresh;
       }
+      dfresh = dfresh + this->own(Edits::cell, token, dshown);
       store(column(d, pre, 0), this->before_squash(token, 0, with_gate_loss(0, dfresh * g), i), n);
       store(column(d, pre, 1), this->before_squash(token, 1, with_gate_loss(1, dfresh * c_prev), fg), n);
       store(column(d, pre, 2), this->before_squash(token, 2, with_gate_loss(2, dfresh * i), g), n);
@@ -162,7 +166,16 @@ class NormGradients : public UnitGradients<Mode, kind> {
     }
   }
 
+  // The cell state as the hidden state shows it, where it is not what was held.
+  GLASSCELL_INLINE V shown_cell(int64_t b, int64_t token, int64_t before) const {
+    const Store* gate = this->gates_at(this->f.gates, token);
+    const int H = this->H, n = this->n;
+    const V fresh = fma(load(gate + H, n), this->state_before(b, before), load(gate, n) * load(gate + 2 * H, n));
+    return this->shown_state(Edits::cell, token, 0, fresh);
+  }
+
   const Store* kept = nullptr;  // norm(W x), norm(U h) and what they were divided by, of the token at hand
+  Real* shown_c = nullptr;
 };
 
 }  // namespace glasscell::GLASSCELL_VARIANT

@@ -140,6 +140,7 @@ class NormSteps : public UnitSteps<Mode, kind> {
     auto* cells = static_cast<Real*>(f.c);
     const int64_t token = now.token + r;
     Real* state = now.state + ptrdiff_t(r) * H;
+    Real* shown = outputs + ptrdiff_t(panels) * L;
     for (int u = 0; u < panels; ++u) {
       const int j = u * L, n = std::min(L, H - j);
       const Real *x = from_x + u * x_stride, *h = from_h + u * h_stride;
@@ -153,17 +154,20 @@ class NormSteps : public UnitSteps<Mode, kind> {
         if (gates) store(gates + (token * 4 + g) * H + j, value[g], n);
         if (pres) store(pres + (token * 4 + g) * H + j, v, n);
       }
-      V c_t = fma(value[1], c_prev, value[0] * value[2]);
-      if (this->zoneout) c_t = held<Real>(this->staying_of(token, j).cell, c_t, c_prev);
-      c_t = this->changed(Edits::cell, token, j, n, c_t);
+      const V fresh = fma(value[1], c_prev, value[0] * value[2]);
+      const V shown_c = this->changed(Edits::cell, token, j, n, fresh);
+      V c_t = shown_c;
+      if (this->zoneout)  // what is shown is not what is held
+        c_t = this->changed(Edits::cell, token, j, n, held<Real>(this->staying_of(token, j).cell, fresh, c_prev));
+      store(shown + j, shown_c);
       store(state + j, c_t, n);
       if (cells) store(cells + token * H + j, c_t, n);
       store(outputs + j, value[3]);
     }
-    const Moments<Real> moments(state, H);
+    const Moments<Real> moments(shown, H);
     for (int u = 0; u < panels; ++u) {
       const int j = u * L, n = std::min(L, H - j);
-      const V hat = (load(state + j, n) - splat(moments.mean)) * splat(moments.inverse);
+      const V hat = (load(shown + j, n) - splat(moments.mean)) * splat(moments.inverse);
       const V y = fma(load(norms.cell_gain + j, n), hat, load(norms.cell_shift + j, n));
       const V m_t = load(outputs + j) * apply<Real>(Squash(this->p.cell.output_squash), y);
       this->show(now, r, j, n, m_t, this->staying_of(token, j));
