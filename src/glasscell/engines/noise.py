@@ -38,11 +38,6 @@ class RunNoise(NamedTuple):
         return drawn or any(self.zoneout) or self.mask is not None
 
 
-def gate_words(cell: Cell) -> dict[str, int]:
-    """For each stochastic gate, which of the four words of a token and unit is its draw."""
-    return {gate.name: k % 4 for k, gate in enumerate(cell.gates) if gate.stochastic}
-
-
 def step_noise(call: "Call", steps: Sequence[slice]) -> Iterator[StepNoise]:
     """The noise of each step, whose tokens are the rows `steps`."""
     noise = call.noise
@@ -76,24 +71,31 @@ def _of_tokens(
     call: "Call", noise: RunNoise
 ) -> tuple[dict[str, Tensor], dict[str, Tensor | float]]:
     """What `StepNoise` says, of all tokens."""
-    cell, N, H = call.cell, call.packing.N, call.H
+    cell, H = call.cell, call.H
     rates = {"cell": noise.zoneout[0] if cell.has_cell_state else 0.0, "hidden": noise.zoneout[1]}
     rates = {state: rate for state, rate in rates.items() if rate}
     if not noise.training:
         return {}, dict(rates)
-    token = torch.arange(N, device=call.x.device)[:, None]
-
-    def words(width: int, block: int) -> list[Tensor]:
-        unit = torch.arange(width, device=call.x.device)
-        return philox((token & 0xFFFFFFFF, token >> 32, unit, block), noise.seed, call.x)
-
-    draws: dict[str, Tensor] = {}
-    if found := gate_words(cell):
-        of_gates = words(H, 0)
-        draws = {name: uniform(of_gates[k]) for name, k in found.items()}
+    drawn = [gate.name for gate in cell.gates if gate.stochastic]
+    of_gates = _numbers(call, noise, H, 0, len(drawn)) if drawn else []
+    draws = dict(zip(drawn, of_gates, strict=False))
     stays: dict[str, Tensor | float] = {}
     for state, rate in rates.items():
         width = call.weights.U.shape[1] if state == "hidden" else H
-        word = words(width, 1)[0 if state == "cell" else 1]
-        stays[state] = (uniform(word) < rate).to(call.x.dtype)
+        number = _numbers(call, noise, width, 1, 2)[0 if state == "cell" else 1]
+        stays[state] = (number < rate).to(call.x.dtype)
     return draws, stays
+
+
+def _numbers(call: "Call", noise: RunNoise, width: int, block: int, count: int) -> list[Tensor]:
+    """Uniform numbers (N, width) for each token and unit: `count` of them, up to four.
+
+    Where two do, two neighbouring units share the four of one counter: half the work.
+    """
+    token = torch.arange(call.packing.N, device=call.x.device)[:, None]
+    unit = torch.arange(width, device=call.x.device)
+    place = (token & 0xFFFFFFFF, token >> 32)
+    if count > 2:
+        return [uniform(word) for word in philox((*place, unit, block), noise.seed, call.x)]
+    words = philox((*place, unit // 2, block), noise.seed, call.x)
+    return [uniform(torch.where(unit % 2 == 0, words[k], words[2 + k])) for k in range(2)]

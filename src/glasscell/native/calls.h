@@ -53,6 +53,7 @@ struct CellWeights {
   int sharing;           // LSTM: as Sharing
   double complement;     // e^beta
   int stochastic[4];     // of each gate, as Stochastic
+  int draws, draw[4];    // how many are, and the place of each among them
   double temperature[4];
   bool log_forget;       // sLSTM: whether its forget gate is a sigmoid
   const void *W, *U, *b_x, *b_h, *V, *p, *a, *a_c;

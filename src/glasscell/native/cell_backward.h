@@ -303,7 +303,7 @@ class UnitGradients {
     V v{};
     if (edits || draws) v = load(gates_at(f.pre, token) + g * H, n);
     if (edits && draws) {
-      value = drawn_gate<Real>(p.cell, g, v, Draws<Real>(f.noise.seed, token, j, 0));
+      value = drawn_gate<Real>(p.cell, g, v, gate_draws<Real>(p.cell, f.noise, token, j));
     } else if (edits) {
       value = apply<Real>(Squash(p.cell.squash[g]), v);
     }

@@ -81,7 +81,7 @@ class UnitSteps {
 
   // The numbers that gates of a token are drawn by; never looked at where none is.
   GLASSCELL_INLINE Draws<Real> draws_of(int64_t token, int j) const {
-    return drawn ? Draws<Real>(f.noise.seed, token, j, 0) : Draws<Real>{};
+    return drawn ? gate_draws<Real>(p.cell, f.noise, token, j) : Draws<Real>{};
   }
 
   // Gate g from what goes into its squash, after its edit.

@@ -95,14 +95,15 @@ class Packed {
     cell_.I = I, cell_.H = H, cell_.P = P, cell_.reads_h = reads_h;
     cell_.output_squash = output_squash, cell_.sharing = sharing, cell_.complement = complement;
     cell_.log_forget = log_forget;
-    bool drawn = false;
+    cell_.draws = 0;
     for (int g = 0; g < 4; ++g) {
       cell_.squash[g] = squash[g], cell_.peephole[g] = peephole[g], cell_.slot[g] = slot[g];
       cell_.stochastic[g] = stochastic[g], cell_.temperature[g] = temperature[g];
-      drawn = drawn || stochastic[g];
+      cell_.draw[g] = cell_.draws;
+      cell_.draws += stochastic[g] != 0;
     }
     const bool all_gates = cell_.kind == Kind::lstm || cell_.kind == Kind::gru || cell_.kind == Kind::rnn;
-    cell_.ordinary = all_gates && reads_h && !drawn && !sharing && (cell_.kind != Kind::rnn || peephole[0] < 0);
+    cell_.ordinary = all_gates && reads_h && !cell_.draws && !sharing && (cell_.kind != Kind::rnn || peephole[0] < 0);
     point(weights);
     nb::gil_scoped_release released;
     fingerprint_ = fingerprint(weights, threads);

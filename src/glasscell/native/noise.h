@@ -1,8 +1,9 @@
 // Chance inside the recurrence: numbers drawn by their place, and what becomes of gates and states.
 //
 // Philox4x32-10 (Salmon et al. 2011), as engines/philox.py writes it out: the counter is (token, its
-// upper half, unit, block), the key the seed. Of block 0 each gate takes its word, of block 1 the
-// zoneout of the cell and of the hidden state theirs. Nothing is kept: the backward draws again.
+// upper half, unit, block), the key the seed. Block 0 is for gates, block 1 for the zoneout of the cell
+// and of the hidden state. Where two numbers do, two neighbouring units share the four of one counter.
+// Nothing is kept: the backward draws again.
 #pragma once
 
 #include <limits>
@@ -44,13 +45,13 @@ GLASSCELL_INLINE FourWords philox(Words a, Words b, Words c, Words d, uint64_t k
   return {{a, b, c, d}};
 }
 
-// Uniform numbers between 0 and 1 for the units of a token from unit j on: four for each.
+// Uniform numbers between 0 and 1 for the units of a token from unit j on: four for each, or two.
 template <class R>
 struct Draws {
   static constexpr int L = lanes<R>, words = vector_bytes / 8;
 
   Draws() = default;
-  GLASSCELL_INLINE Draws(uint64_t seed, int64_t token, int unit, int block) {
+  GLASSCELL_INLINE Draws(uint64_t seed, int64_t token, int unit, int block, bool two) {
     Words place;
     for (int l = 0; l < words; ++l) place[l] = uint64_t(l);
     auto of_units = [&](Words units) {
@@ -58,20 +59,35 @@ struct Draws {
       return philox(zero + (uint64_t(token) & 0xffffffffu), zero + (uint64_t(token) >> 32), units,
                     zero + uint64_t(block), seed);
     };
-    // The upper 23 bits become the mantissa of a number from 1 to 2; what is taken off leaves a half.
+    if (two) {
+      if constexpr (sizeof(R) == 4) {
+        const FourWords each = of_units(place + uint64_t(unit / 2));
+        for (int k = 0; k < 2; ++k) numbers[k] = interleaved(each.of[k], each.of[2 + k]);
+      } else {
+        const FourWords each = of_units((place + uint64_t(unit)) >> 1);
+        const Words odd = -((place + uint64_t(unit)) & 1);
+        for (int k = 0; k < 2; ++k) numbers[k] = alone((each.of[k] & ~odd) | (each.of[2 + k] & odd));
+      }
+      return;
+    }
     if constexpr (sizeof(R) == 4) {
       const FourWords even = of_units(2 * place + uint64_t(unit)), odd = of_units(2 * place + uint64_t(unit) + 1);
-      for (int k = 0; k < 4; ++k) {
-        const Words bits = (even.of[k] & 0xffffffffu) >> 9 | (odd.of[k] & 0xffffffffu) >> 9 << 32 | 0x3f8000003f800000u;
-        numbers[k] = (Vec<R>)bits - splat(R(1) - R(0x1p-24));
-      }
+      for (int k = 0; k < 4; ++k) numbers[k] = interleaved(even.of[k], odd.of[k]);
     } else {
       const FourWords each = of_units(place + uint64_t(unit));
-      for (int k = 0; k < 4; ++k) {
-        const Words bits = (each.of[k] & 0xffffffffu) >> 9 << 29 | 0x3ff0000000000000u;
-        numbers[k] = (Vec<R>)bits - splat(R(1) - R(0x1p-24));
-      }
+      for (int k = 0; k < 4; ++k) numbers[k] = alone(each.of[k]);
     }
+  }
+
+  // The upper 23 bits of a word become the mantissa of a number from 1 to 2; what is taken off leaves
+  // a half of the last of them.
+  static GLASSCELL_INLINE Vec<R> interleaved(Words even, Words odd) {
+    const Words bits = (even & 0xffffffffu) >> 9 | (odd & 0xffffffffu) >> 9 << 32 | 0x3f8000003f800000u;
+    return (Vec<R>)bits - splat(R(1) - R(0x1p-24));
+  }
+  static GLASSCELL_INLINE Vec<R> alone(Words each) {
+    const Words bits = (each & 0xffffffffu) >> 9 << 29 | 0x3ff0000000000000u;
+    return (Vec<R>)bits - splat(R(1) - R(0x1p-24));
   }
 
   Vec<R> numbers[4];
@@ -84,7 +100,7 @@ struct Staying {
   GLASSCELL_INLINE Staying(const Noise& noise, int64_t token, int unit)
       : cell(splat(R(noise.zoneout_cell))), hidden(splat(R(noise.zoneout_hidden))) {
     if (!noise.training) return;
-    const Draws<R> draws(noise.seed, token, unit, 1);
+    const Draws<R> draws(noise.seed, token, unit, 1, true);
     const Vec<R> one = splat(R(1));
     cell = draws.numbers[0] < splat(R(float(noise.zoneout_cell))) ? one : Vec<R>{};
     hidden = draws.numbers[1] < splat(R(float(noise.zoneout_hidden))) ? one : Vec<R>{};
@@ -101,14 +117,19 @@ GLASSCELL_INLINE Vec<R> held(Vec<R> stays, Vec<R> fresh, Vec<R> old) {
 
 // Whether gates are drawn in this run, of this cell.
 inline bool draws_gates(const CellWeights& cell, const Noise& noise) {
-  if (!noise.any || !noise.training) return false;
-  return cell.stochastic[0] || cell.stochastic[1] || cell.stochastic[2] || cell.stochastic[3];
+  return noise.any && noise.training && cell.draws > 0;
+}
+
+// The numbers by which the gates of a token are drawn.
+template <class R>
+GLASSCELL_INLINE Draws<R> gate_draws(const CellWeights& cell, const Noise& noise, int64_t token, int unit) {
+  return Draws<R>(noise.seed, token, unit, 0, cell.draws <= 2);
 }
 
 // The value of gate g, one that is drawn, from what goes into its squash.
 template <class R>
 GLASSCELL_INLINE Vec<R> drawn_gate(const CellWeights& cell, int g, Vec<R> v, const Draws<R>& draws) {
-  const Vec<R> u = draws.numbers[g];
+  const Vec<R> u = draws.numbers[cell.draw[g]];
   if (Stochastic(cell.stochastic[g]) == Stochastic::bernoulli)
     return u < apply<R>(Squash(cell.squash[g]), v) ? splat(R(1)) : Vec<R>{};
   const Vec<R> odds = logarithm<R>(u) - logarithm<R>(splat(R(1)) - u);

@@ -10,12 +10,16 @@ namespace glasscell::GLASSCELL_VARIANT {
 
 constexpr double norm_epsilon = 1e-5;
 
-// The sum of the lanes, in order.
+// The sum of the lanes: of each half with the other, and so on.
 template <class R>
-inline R lanes_sum(Vec<R> v) {
-  R sum = 0;
-  for (int l = 0; l < lanes<R>; ++l) sum += v[l];
-  return sum;
+GLASSCELL_INLINE R lanes_sum(Vec<R> v) {
+  R part[lanes<R>];
+  store(part, v);
+#pragma GCC unroll 8
+  for (int half = lanes<R> / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+    for (int l = 0; l < half; ++l) part[l] += part[l + half];
+  return part[0];
 }
 
 // Where a normalised cell's gains, biases and the norm of its cell state lie in `Panels::norms`.
