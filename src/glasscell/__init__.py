@@ -6,8 +6,19 @@ from typing import TYPE_CHECKING, Any
 from glasscell.version import __version__
 
 if TYPE_CHECKING:
+    from glasscell.comparing import compare
     from glasscell.errors import EngineError, InputError
     from glasscell.explaining import explain
+    from glasscell.interchange import (
+        from_flax,
+        from_keras,
+        from_onnx,
+        from_torch,
+        to_flax,
+        to_keras,
+        to_onnx,
+        to_torch,
+    )
     from glasscell.nn import (
         GRU,
         LSTM,
@@ -20,7 +31,13 @@ if TYPE_CHECKING:
         stream,
     )
     from glasscell.tracing import Edit, edit, load_edits, load_trace, save_edits, trace
-    from glasscell.training import load, resume_text, train_text
+    from glasscell.training import (
+        load,
+        resume_classic,
+        resume_text,
+        train_classic,
+        train_text,
+    )
 
 __all__ = [
     "GRU",
@@ -34,22 +51,44 @@ __all__ = [
     "RNNCell",
     "Recurrent",
     "__version__",
+    "compare",
     "edit",
     "explain",
     "explain_engine",
+    "from_flax",
+    "from_keras",
+    "from_onnx",
+    "from_torch",
     "load",
     "load_edits",
     "load_trace",
+    "resume_classic",
     "resume_text",
     "save_edits",
     "stream",
+    "to_flax",
+    "to_keras",
+    "to_onnx",
+    "to_torch",
     "trace",
+    "train_classic",
     "train_text",
 ]
 
 _ROOMS = {
+    "comparing": ("compare",),
     "errors": ("EngineError", "InputError"),
     "explaining": ("explain",),
+    "interchange": (
+        "from_flax",
+        "from_keras",
+        "from_onnx",
+        "from_torch",
+        "to_flax",
+        "to_keras",
+        "to_onnx",
+        "to_torch",
+    ),
     "nn": (
         "GRU",
         "LSTM",
@@ -62,7 +101,7 @@ _ROOMS = {
         "stream",
     ),
     "tracing": ("Edit", "edit", "load_edits", "load_trace", "save_edits", "trace"),
-    "training": ("load", "resume_text", "train_text"),
+    "training": ("load", "resume_classic", "resume_text", "train_classic", "train_text"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -56,7 +56,7 @@ def by_hand(recipe: GeneratedRecipe, scale: float = 1.0) -> float:
     for t in range(1, recipe.steps + 1):
         x = task.batch(recipe.batch, generator).inputs.double()
         g = float((scale * 2 * (w - 2) * x.square()).mean())
-        g *= min(1.0, recipe.clip / (abs(g) + 1e-6))
+        g *= min(1.0, recipe.clip / (abs(g) + 1e-6)) if recipe.clip else 1.0
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
         rate = recipe.learning_rate
         if recipe.decay:
@@ -66,7 +66,7 @@ def by_hand(recipe: GeneratedRecipe, scale: float = 1.0) -> float:
 
 
 @pytest.mark.parametrize("decay", [False, True])
-@pytest.mark.parametrize("clip", [0.05, 1e9])
+@pytest.mark.parametrize("clip", [0.05, 1e9, 0.0])
 def test_its_updates_are_adams_on_clipped_gradients(decay, clip):
     recipe = GeneratedRecipe(steps=60, batch=3, learning_rate=0.1, decay=decay, clip=clip, seed=4)
     model = Line()
@@ -165,7 +165,9 @@ def test_a_training_that_falls_apart_says_what_to_change():
         ({"every": 0}, "every: expected at least 1"),
         ({"measured_on": 0}, "measured_on: expected at least 1"),
         ({"learning_rate": 0.0}, "learning_rate: expected more than 0"),
-        ({"clip": float("nan")}, "clip: expected more than 0, got nan"),
+        ({"clip": float("nan")}, "clip: expected 0 or more, got nan"),
+        ({"clip": -1.0}, "clip: expected 0 or more, got -1.0"),
+        ({"learning_rate": float("inf")}, "learning_rate: expected more than 0, got inf"),
     ],
 )
 def test_recipes_that_cannot_be(wrong, says):

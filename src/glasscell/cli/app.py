@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from glasscell.cli.bench import bench
+from glasscell.cli.compare import compare
 from glasscell.cli.demo import demo
 from glasscell.cli.evaluate import evaluate
 from glasscell.cli.explain import explain
 from glasscell.cli.generate import generate
 from glasscell.cli.inspect import inspect
 from glasscell.cli.train import train
+from glasscell.cli.train_classic import train_classic
 from glasscell.version import __version__
 
 app = typer.Typer(
@@ -53,9 +55,11 @@ def root(
 
 # In the order in which a newcomer meets them.
 app.command()(demo)
+train.command("classic")(train_classic)
 app.add_typer(train, name="train")
 app.command()(evaluate)
 app.command()(generate)
 app.command()(inspect)
 app.command()(explain)
+app.add_typer(compare, name="compare")
 app.command()(bench)

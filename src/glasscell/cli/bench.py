@@ -28,7 +28,8 @@ def bench(
         typer.Option(
             metavar="GROUP,...",
             help="Some of training, training-bf16, inference, single, ragged, others, keeping, "
-            "streaming, peephole, sweep, scaling, compile, tracing, editing, importing, language.",
+            "streaming, peephole, variants, sweep, scaling, compile, tracing, editing, importing, "
+            "language.",
             show_default="all",
         ),
     ] = None,

@@ -91,6 +91,9 @@ class Tables:
         if has_ratio:
             measure = Measure.ratio if work.goal is None else work.goal.measure
             table.add_column(measure.value, justify="right", style="bold")
+        if work.rates:
+            table.add_column("tokens/s", justify="right", style="dim")
+            table.add_column("GFLOP/s", justify="right", style="dim")
         if peaks:
             table.add_column("of peak", justify="right", style="dim")
         for row in rows:
@@ -100,6 +103,8 @@ class Tables:
             cells += [Text(_time(row.times[n].median) if n in row.times else "") for n in names]
             if has_ratio:
                 cells.append(_figure(work, row))
+            if work.rates:
+                cells += [Text(rate) for rate in _rates(row)]
             if peaks:
                 cells.append(Text(f"{peaks[row.case]:.0%}" if row.case in peaks else ""))
             table.add_row(*cells)
@@ -117,6 +122,14 @@ def _figure(work: Work, row: Row) -> Text:
         return Text("")
     is_short = goal.each is not None and not goal.measure.reaches(value, goal.each)
     return Text(f"{value:.2f}", style="red" if is_short else "")
+
+
+def _rates(row: Row) -> tuple[str, str]:
+    """Our tokens a second, and billions of operations a second."""
+    if not row.times:
+        return "", ""
+    flops = "" if row.flops is None else f"{row.flops / row.ours / 1e9:,.0f}"
+    return f"{row.shape['N'] / row.ours:,.0f}", flops
 
 
 def _remarks(outcome: Outcome) -> list[str]:

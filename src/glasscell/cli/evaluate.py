@@ -1,4 +1,4 @@
-"""`glasscell evaluate`: how well a trained model predicts a text."""
+"""`glasscell evaluate`: how well a trained model does its task."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,8 +15,9 @@ from glasscell.errors import UserError
 
 if TYPE_CHECKING:
     from glasscell.tasks.language.vocabulary import Text
-    from glasscell.training import LanguageRun
+    from glasscell.training import ClassicRun, LanguageRun
 
+TEXT_PANEL, CLASSIC_PANEL = "Language models", "Classic tasks"
 BLOCK = 1 << 16  # bytes scored between two looks at the progress bar
 LONG = 1 << 18  # bytes; a shorter text is scored before a bar would be read
 
@@ -33,19 +34,45 @@ def evaluate(
         ),
     ] = None,
     skip_unknown: Annotated[
-        bool, typer.Option("--skip-unknown", help="Leave out characters it has never seen.")
+        bool,
+        typer.Option(
+            "--skip-unknown",
+            help="Leave out characters it has never seen.",
+            rich_help_panel=TEXT_PANEL,
+        ),
     ] = False,
     streams: Annotated[
         int | None,
         typer.Option(
             help="Stretches of text read side by side; 1 reads straight through.",
             show_default="1 to 32, by length",
+            rich_help_panel=TEXT_PANEL,
         ),
+    ] = None,
+    T: Annotated[
+        int | None,
+        typer.Option(
+            "--T",
+            help="Length of the sequences.",
+            show_default="that of training",
+            rich_help_panel=CLASSIC_PANEL,
+        ),
+    ] = None,
+    sequences: Annotated[
+        int | None,
+        typer.Option(
+            help="How many are drawn.", show_default="1000", rich_help_panel=CLASSIC_PANEL
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Of the sequences.", show_default="0", rich_help_panel=CLASSIC_PANEL),
     ] = None,
     edits: Edits = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Score a text: bits per character, and perplexity for words.
+    """Score a model: bits per character of a text, and perplexity for words; or how well it does
+    the classic task that it was trained on.
 
     **Examples**
 
@@ -54,26 +81,44 @@ def evaluate(
         glasscell evaluate runs/book other.txt --json
 
         glasscell evaluate runs/book --edits without-unit-3.json
+
+        glasscell evaluate runs/anbn --T 101
     """
-    from glasscell.tasks.language import UnknownCharacters
     from glasscell.training import load
 
     model = load(run)
+    given: dict[str, Any] = {
+        "FILE": files or None,
+        "--skip-unknown": skip_unknown or None,
+        "--streams": streams,
+        "--T": T,
+        "--sequences": sequences,
+        "--seed": seed,
+    }
+    task = model.config["task"]
+    score, known = TASKS[task]
+    strange = [name for name, value in given.items() if value is not None and name not in known]
+    if strange:
+        raise typer.BadParameter(
+            f"{run} holds a model for the task {task!r}, which has no {' and no '.join(strange)}"
+        )
+    options = {known[name]: value for name, value in given.items() if name in known}
+    with edited(model.model, edits):
+        score(model, {name: each for name, each in options.items() if each is not None}, as_json)
+
+
+def _evaluate_text(model: LanguageRun, options: dict[str, Any], as_json: bool) -> None:
+    from glasscell.tasks.language import UnknownCharacters
+
+    files: list[str] | None = options.pop("files", None)
     try:
-        with edited(model.model, edits), _progress(_size(model, files)) as progress:
-            score = model.evaluate(
-                _blocks(model, files),
-                streams=streams,
-                skip_unknown=skip_unknown,
-                progress=progress,
-            )
+        with _progress(_size(model, files)) as progress:
+            score = model.evaluate(_blocks(model, files), progress=progress, **options)
     except UnknownCharacters as error:
         them = "it" if len(error.characters) == 1 else "them"
         raise UserError(f"{error}; --skip-unknown leaves {them} out") from None
     if as_json:
-        import json
-
-        print(json.dumps(score.as_dict()))
+        _print_json(score.as_dict())
         return
     what = ", ".join(files) if files else "the held-out end of its text"
     print(
@@ -84,6 +129,43 @@ def evaluate(
         print(f"perplexity {score.perplexity:,.1f} a word ({score.words:,} words)")
     if score.skipped:
         print(f"{score.skipped:,} unknown characters were left out")
+
+
+def _evaluate_classic(model: ClassicRun, options: dict[str, Any], as_json: bool) -> None:
+    from glasscell.training.classic_run import figure, levels, told_details
+
+    score = model.evaluate(**options)
+    if as_json:
+        _print_json(score.as_dict())
+        return
+    task = score.task
+    print(
+        f"{figure(task, score.score)} {task.measure} ({levels(task)}) on {score.sequences:,} new "
+        f"sequences of {task.name}, T = {task.T}"
+    )
+    if score.details:
+        print(told_details(score.details))
+    if score.reach is not None:
+        print(f"right at every n up to {score.reach}")
+
+
+# How each task is scored, and which of the options it knows, by the names that they have there.
+TASKS: dict[str, tuple[Callable[[Any, dict[str, Any], bool], None], dict[str, str]]] = {
+    "language": (
+        _evaluate_text,
+        {"FILE": "files", "--skip-unknown": "skip_unknown", "--streams": "streams"},
+    ),
+    "classic": (
+        _evaluate_classic,
+        {"--T": "T", "--sequences": "sequences", "--seed": "seed"},
+    ),
+}
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    import json
+
+    print(json.dumps(content))
 
 
 def _blocks(model: LanguageRun, files: list[str] | None) -> Iterator[Text]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from glasscell.cli import train_options as opt
+from glasscell.cli.interruption import telling_interruption
 
 if TYPE_CHECKING:
     from glasscell.training import LanguageRun
@@ -126,7 +125,7 @@ def _train(
     from glasscell.training import train_text
 
     given = {name: value for name, value in options.items() if value is not None}
-    with _telling_interruption(out):
+    with telling_interruption(f"glasscell train text --out {out} --resume"):
         run = train_text(names, out=out, level=level, force=force, progress=not quiet, **given)
     _tell_result(run)
 
@@ -152,28 +151,9 @@ def _resume(
         )
     from glasscell.training import resume_text
 
-    with _telling_interruption(out):
+    with telling_interruption(f"glasscell train text --out {out} --resume"):
         run = resume_text(out, files or (), progress=not quiet, **options)
     _tell_result(run)
-
-
-@contextmanager
-def _telling_interruption(out: Path) -> Iterator[None]:
-    """Tells what an interrupted run has left, and ends with the code that shells expect."""
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        if "lightning" not in sys.modules:
-            raise  # before training began; its `Interrupted` would take seconds to import
-        from glasscell.training.hardware import is_helper_process
-        from glasscell.training.interruption import Interrupted
-
-        if not isinstance(error, Interrupted):
-            raise
-        if not is_helper_process():
-            how = f"; go on with: glasscell train text --out {out} --resume"
-            print(f"glasscell: {error}{how if error.resumable else ''}", file=sys.stderr)
-        raise typer.Exit(128 + error.signal) from None
 
 
 def _tell_result(run: LanguageRun) -> None:

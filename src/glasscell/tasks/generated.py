@@ -1,7 +1,9 @@
 """What every task that makes its own sequences has: batches, a loss, a score, and its bounds."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -28,6 +30,10 @@ class Batch:
         """(T, B) whether a step is before its sequence's end."""
         T = len(self.inputs)
         return torch.arange(T, device=self.lengths.device)[:, None] < self.lengths
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on a device."""
+        return Batch(self.inputs.to(device), self.targets.to(device), self.lengths.to(device))
 
 
 class GeneratedTask(Protocol):
@@ -63,3 +69,17 @@ class GeneratedTask(Protocol):
     def score(self, outputs: Tensor, batch: Batch) -> float:
         """What people compare."""
         ...
+
+
+@runtime_checkable
+class Detailed(Protocol):
+    """A task that can say more of its answers than their score."""
+
+    def details(self, outputs: Tensor, batch: Batch) -> dict[str, float]:
+        """Further shares, 0 to 1, of what was answered, each under the words that say of what."""
+        ...
+
+
+def is_better(score: float, than: float, goal: Goal) -> bool:
+    """Whether a score is better than another."""
+    return score > than if goal == "higher" else score < than

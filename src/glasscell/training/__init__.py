@@ -8,19 +8,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from glasscell.training.classic import resume_classic as resume_classic
+    from glasscell.training.classic import train_classic as train_classic
+    from glasscell.training.classic_run import ClassicRun as ClassicRun
     from glasscell.training.language_run import LanguageRun as LanguageRun
     from glasscell.training.loading import load as load
+    from glasscell.training.loading import load_text as load_text
     from glasscell.training.text import resume_text as resume_text
     from glasscell.training.text import train_text as train_text
 
 _PLACES = {
+    "ClassicRun": "classic_run",
     "LanguageRun": "language_run",
     "load": "loading",
+    "load_text": "loading",
+    "resume_classic": "classic",
     "resume_text": "text",
+    "train_classic": "classic",
     "train_text": "text",
 }
 
-__all__ = ["LanguageRun", "load", "resume_text", "train_text"]
+__all__ = [
+    "ClassicRun",
+    "LanguageRun",
+    "load",
+    "load_text",
+    "resume_classic",
+    "resume_text",
+    "train_classic",
+    "train_text",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,60 +2,27 @@
 
 from __future__ import annotations
 
-import math
-import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
 
-from glasscell.errors import InputError
 from glasscell.tasks.generated import Batch, GeneratedTask
+from glasscell.training.generated_loop import GeneratedLoop
+from glasscell.training.generated_recipe import GeneratedRecipe, Measured
 
+__all__ = [
+    "GeneratedLoop",
+    "GeneratedRecipe",
+    "GeneratedRun",
+    "Measured",
+    "score",
+    "train_generated",
+]
 
-@dataclass(frozen=True)
-class GeneratedRecipe:
-    """How to train.
-
-    Attributes:
-        steps: the most updates of the weights.
-        batch: sequences an update.
-        learning_rate: Adam's, at the start.
-        decay: whether it falls to nothing over the steps, in a straight line.
-        clip: the largest norm of the gradient of all weights together; what is longer is
-            shortened to it (Pascanu et al. 2013).
-        target: a score at which to stop; None for all steps.
-        every: updates between two measurements of the score.
-        measured_on: sequences that the score is measured on, drawn once, never trained on.
-        seed: of the sequences. Weights are the caller's, with their own.
-    """
-
-    steps: int = 2000
-    batch: int = 32
-    learning_rate: float = 5e-3
-    decay: bool = False
-    clip: float = 1.0
-    target: float | None = None
-    every: int = 100
-    measured_on: int = 500
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch", "every", "measured_on"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        for name in ("learning_rate", "clip"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name}: expected more than 0, got {getattr(self, name)}")
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What was measured after so many updates: the mean loss since the last time, the score."""
-
-    step: int
-    loss: float
-    score: float
+Watcher = Callable[[GeneratedLoop], None]
 
 
 @dataclass(frozen=True)
@@ -64,9 +31,10 @@ class GeneratedRun:
 
     Attributes:
         recipe: as it was asked for.
-        history: every measurement; the last is the outcome.
+        history: every measurement, the learning curve; the last is the outcome.
         reached: whether the target was reached; False if there was none.
         seconds: by the clock; cpu_seconds: of the processor, all threads together.
+        model: what was trained, as it was given.
     """
 
     recipe: GeneratedRecipe
@@ -74,6 +42,7 @@ class GeneratedRun:
     reached: bool
     seconds: float
     cpu_seconds: float
+    model: nn.Module = field(default_factory=nn.Module, repr=False, compare=False)
 
     @property
     def steps(self) -> int:
@@ -87,17 +56,33 @@ class GeneratedRun:
 
 
 def train_generated(
-    model: nn.Module, task: GeneratedTask, recipe: GeneratedRecipe | None = None
+    model: nn.Module,
+    task: GeneratedTask,
+    recipe: GeneratedRecipe | None = None,
+    *,
+    seconds: float | None = None,
+    resume: dict[str, Any] | None = None,
+    on_measure: Watcher | None = None,
+    on_step: Watcher | None = None,
 ) -> GeneratedRun:
-    """Trains a model in place, with Adam (Kingma and Ba 2015), until it scores well enough.
+    """Trains a model in place, with Adam (Kingma and Ba 2015), until it scores well enough or its
+    steps or its time are used up.
 
-    The same model, task and recipe give the same weights again. The model ends in evaluation
-    mode.
+    The same model, task and recipe give the same weights again, where time does not end it. The
+    model ends in evaluation mode. The score of the last step is always measured.
 
     Args:
         model: called as `model(batch.inputs, lengths=batch.lengths)`.
         task: what draws batches, and tells loss and score.
         recipe: how; the defaults if absent.
+        seconds: the most time it may take by the clock, measuring included, beside `recipe.steps`.
+        resume: the `state_dict()` of a `GeneratedLoop` of the same model, task and recipe, to go
+            on from: the weights are then those of a run that was never interrupted, to the bit.
+        on_measure: called with the `GeneratedLoop` after each measurement.
+        on_step: called with it after each step; what it raises ends the run between two steps.
+
+    Returns:
+        The score, the learning curve (`history`: step, seconds, loss, score), and the model.
 
     Raises:
         InputError: the loss is not a number any more: the learning rate is too high.
@@ -107,46 +92,37 @@ def train_generated(
         >>> from glasscell.training.generated import GeneratedRecipe, train_generated
         >>> task = Turnstile(T=10)
         >>> recipe = GeneratedRecipe(steps=300, target=0.99)
-        >>> run = train_generated(SequenceModel(task), task, recipe)
+        >>> run = train_generated(SequenceModel(task), task, recipe, seconds=60)
         >>> run.score > task.chance
         True
+        >>> run.history[0].step, run.history[0].score == run.history[0].details["sequences"]
+        (100, False)
     """
     recipe = recipe or GeneratedRecipe()
-    generator = torch.Generator().manual_seed(recipe.seed)
-    held = task.batch(recipe.measured_on, torch.Generator().manual_seed(~recipe.seed % 2**32))
-    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
-    clock, cpu = time.perf_counter(), time.process_time()
-    history: list[Measured] = []
-    reached, total = False, 0.0
-    model.train()
-    for step in range(1, recipe.steps + 1):
-        if recipe.decay:
-            left = 1 - (step - 1) / recipe.steps
-            optimizer.param_groups[0]["lr"] = recipe.learning_rate * left
-        batch = task.batch(recipe.batch, generator)
-        loss = task.loss(model(batch.inputs, lengths=batch.lengths), batch)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-        optimizer.step()
-        total += float(loss.detach())
-        if step % recipe.every and step < recipe.steps:
-            continue
-        since = step - (history[-1].step if history else 0)
-        if not math.isfinite(total):
-            raise InputError(
-                f"learning_rate: training fell apart within {step} updates (the loss is not a "
-                f"number); expected a lower one, got {recipe.learning_rate}"
-            )
-        history.append(Measured(step, total / since, score(model, task, held)))
-        total = 0.0
-        if _good_enough(history[-1].score, task, recipe):
-            reached = True
-            break
+    loop = GeneratedLoop(model, task, recipe, seconds)
+    if resume is not None:
+        loop.load_state_dict(resume)
+    over = loop.step > 0 and loop.is_over  # the shortest run has one step
+    while not over:
+        loop.update()
+        over = loop.is_over  # asked once: the clock goes on
+        if over or loop.step % recipe.every == 0:
+            _measure(loop, on_measure)
+            over = over or loop.reached
+        if on_step:
+            on_step(loop)
+    if not loop.history or loop.history[-1].step < loop.step:  # gone on with when all was done
+        _measure(loop, on_measure)
     model.eval()
     return GeneratedRun(
-        recipe, tuple(history), reached, time.perf_counter() - clock, time.process_time() - cpu
+        recipe, tuple(loop.history), loop.reached, loop.seconds, loop.cpu_seconds, model
     )
+
+
+def _measure(loop: GeneratedLoop, watcher: Watcher | None) -> None:
+    loop.measure()
+    if watcher:
+        watcher(loop)
 
 
 def score(model: nn.Module, task: GeneratedTask, batch: Batch) -> float:
@@ -157,9 +133,3 @@ def score(model: nn.Module, task: GeneratedTask, batch: Batch) -> float:
         found = task.score(model(batch.inputs, lengths=batch.lengths), batch)
     model.train(was_training)
     return found
-
-
-def _good_enough(score: float, task: GeneratedTask, recipe: GeneratedRecipe) -> bool:
-    if recipe.target is None:
-        return False
-    return score >= recipe.target if task.goal == "higher" else score <= recipe.target

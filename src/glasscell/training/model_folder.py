@@ -1,11 +1,14 @@
 """A model folder: what `train` writes and every other command reads.
 
     config.json         the task, the architecture, the training, where the text came from, versions
-    vocab.json          the vocabulary
-    model.safetensors   the weights that did best on the validation text
+    model.safetensors   the weights that did best on what is held out
     metrics.json        how they did, and the history of the run
-    test.txt            the held-out end of the text, to evaluate on
     last.ckpt           where the run stood, to resume it
+
+and, of a language model,
+
+    vocab.json          the vocabulary
+    test.txt            the held-out end of the text, to evaluate on
 
 Nothing but `--resume` reads `last.ckpt`, and that without unpickling objects.
 """
@@ -131,8 +134,8 @@ def refuse_existing(path: Path, *, replace: bool) -> None:
         )
     if not replace:
         raise FolderError(
-            f"{path} already holds a model; go on with it (--resume, or resume_text), replace it "
-            "(--force, or force=True), or name another folder"
+            f"{path} already holds a model; go on with it (--resume, or resume_text, "
+            "resume_classic), replace it (--force, or force=True), or name another folder"
         )
 
 

@@ -5,10 +5,13 @@ import torch
 from scipy import stats
 
 import glasscell
+from glasscell.cells import LSTM as LSTMCell
+from glasscell.cells import VARIANTS, with_peepholes
 from glasscell.errors import InputError
 from glasscell.nn import GRU, LSTM, RNN
 from glasscell.tasks.classic import (
     Adding,
+    Reber,
     SequenceModel,
     TemporalOrder,
     Turnstile,
@@ -33,8 +36,34 @@ def test_answers_at_the_end_or_at_every_step_from_the_layers_own_states(cell, ta
 
 
 def test_a_cell_that_is_not_there():
-    with pytest.raises(InputError, match="cell: expected one of lstm, gru, rnn, relu_rnn, got 'x'"):
-        SequenceModel(Adding(20), "x")
+    with pytest.raises(InputError, match="no variant 'lstmm'; did you mean lstm"):
+        SequenceModel(Adding(20), "lstmm")
+
+
+@pytest.mark.parametrize("wrong", [{"hidden": 0}, {"layers": 0}])
+def test_a_model_without_units_or_layers(wrong):
+    with pytest.raises(InputError, match=f"{next(iter(wrong))}: expected at least 1, got 0"):
+        SequenceModel(Adding(20), **wrong)
+
+
+@pytest.mark.parametrize("cell", [*VARIANTS, "lstm(forget_gate=None)", with_peepholes(LSTMCell())])
+def test_every_cell_that_the_layers_know_answers_in_any_batch_as_alone(cell):
+    task = Reber()
+    model = SequenceModel(task, cell, hidden=5, layers=2).eval()
+    batch = task.batch(3, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        answers = model(batch.inputs, lengths=batch.lengths)
+        for b, n in enumerate(batch.lengths):
+            alone = model(batch.inputs[:n, b : b + 1])
+            assert torch.allclose(answers[:n, b : b + 1], alone, atol=1e-5)
+    assert set(dict(model.named_parameters())) >= {"rnn.weight_ih_l1", "head.weight"}
+
+
+def test_options_reach_the_layers():
+    model = SequenceModel(Reber(), "peephole", hidden=4, layers=2, forget_bias=1.5)
+    for k in range(2):
+        b = model.rnn.get_parameter(f"bias_ih_l{k}") + model.rnn.get_parameter(f"bias_hh_l{k}")
+        assert b[4:8].tolist() == [1.5] * 4
 
 
 def test_the_turnstile_set_by_hand_counts_each_coin_for_ever():

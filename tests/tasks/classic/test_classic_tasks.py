@@ -1,4 +1,5 @@
-"""The classic tasks: targets against independent readings of the inputs, and their known levels."""
+"""Adding, temporal order and the turnstile: targets against independent readings of the inputs,
+and their known levels."""
 
 from fractions import Fraction
 from itertools import combinations
@@ -10,15 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glasscell.errors import InputError
-from glasscell.tasks.classic import TASKS, Adding, TemporalOrder, Turnstile
+from glasscell.tasks.classic import Adding, TemporalOrder, Turnstile
 from glasscell.tasks.classic.temporal_order import CLASSES, SYMBOLS
+
+KINDS = (Adding, TemporalOrder, Turnstile)
 
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("kind", TASKS.values())
+@pytest.mark.parametrize("kind", KINDS)
 @given(T=st.integers(20, 90), seed=st.integers(0, 10**6))
 def test_a_seed_draws_the_same_batch_again_and_another_another(kind, T, seed):
     task = kind(T)
@@ -30,7 +33,7 @@ def test_a_seed_draws_the_same_batch_again_and_another_another(kind, T, seed):
     assert one.lengths.tolist() == [T] * 6
 
 
-@pytest.mark.parametrize("kind", TASKS.values())
+@pytest.mark.parametrize("kind", KINDS)
 def test_chance_is_the_best_score_of_a_constant_answer(kind):
     task = kind(40)
     batch = task.batch(20_000, seeded())
@@ -49,7 +52,7 @@ def test_chance_is_the_best_score_of_a_constant_answer(kind):
     assert best == pytest.approx(task.chance, abs=0.01)
 
 
-@pytest.mark.parametrize("kind", TASKS.values())
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_right_answers_reach_the_optimum(kind):
     task = kind(30)
     batch = task.batch(200, seeded())
@@ -180,3 +183,28 @@ def test_the_turnstiles_chance_by_going_through_all_cases(T, most):
 def test_sizes_that_no_task_can_have(make, says):
     with pytest.raises(InputError, match=says):
         make()
+
+
+def test_adding_tells_how_many_answers_are_near():
+    task = Adding(20)
+    batch = task.batch(4, seeded())
+    off = torch.tensor([0.0, 0.039, -0.039, 0.041])
+    assert task.details((batch.targets + off)[:, None], batch) == {"nearer than 0.04": 0.75}
+
+
+def test_temporal_order_tells_which_of_the_two_symbols_was_right():
+    task = TemporalOrder(20)
+    batch = task.batch(400, seeded())
+    swapped = torch.tensor([2, 3, 0, 1])[batch.targets]  # the other first symbol
+    told = task.details(torch.eye(4)[swapped], batch)
+    assert told == {"first symbol": 0.0, "second symbol": 1.0}
+    told = task.details(torch.full((400, 4), float("nan")), batch)
+    assert told == {"first symbol": 0.0, "second symbol": 0.0}
+
+
+def test_the_turnstile_tells_how_many_visits_were_right_throughout():
+    task = Turnstile(20)
+    batch = task.batch(10, seeded())
+    answers = (2 * batch.targets - 1)[..., None]
+    answers[3, 2] *= -1
+    assert task.details(answers, batch) == {"sequences": 0.9}

@@ -1,16 +1,18 @@
-"""The model for all classic tasks: one recurrent layer, one linear output."""
+"""The model for all classic tasks: recurrent layers of any cell, one linear output."""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from glasscell.cells import Cell, named
+from glasscell.cells.mut import ITSELF
 from glasscell.errors import InputError
-from glasscell.nn import GRU, LSTM, RNN
+from glasscell.nn import GRU, LSTM, RNN, Recurrent
 
-LAYERS = {"lstm": LSTM, "gru": GRU, "rnn": RNN, "relu_rnn": partial(RNN, nonlinearity="relu")}
+# Cells that have a layer of their own.
+LAYERS: dict[str, type[Recurrent]] = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 
 
 class Sizes(Protocol):
@@ -27,23 +29,45 @@ class Sizes(Protocol):
 class SequenceModel(nn.Module):
     """Reads a sequence and answers at its end, or at every step, as its task wants.
 
-    The layer is `self.rnn`, so a trace of the model names it "rnn.l0".
+    The recurrent layers are `self.rnn`, so a trace of the model names them "rnn.l0", "rnn.l1", ...
+    A cell that adds x_t itself to its units (mut1, mut2) reads it through a linear map of its size.
 
     Args:
         task: for the sizes, and whether it wants an answer at every step.
-        cell: "lstm", "gru", "rnn" (tanh) or "relu_rnn".
-        hidden: H, units.
+        cell: any that the layers know: "lstm", "peephole", "gru", ..., a line, or a `Cell`.
+        hidden: H, units a layer.
+        layers: L, stacked layers.
+        options: of the layer: forget_bias, chrono, zoneout, ..., as for `glasscell.Recurrent`.
 
     Raises:
-        InputError: a cell that is not there.
+        InputError: a cell that is not there, no units or layers, or an option the cell cannot have.
+
+    Example:
+        >>> from glasscell.tasks.classic import Reber, SequenceModel
+        >>> SequenceModel(Reber(), "peephole", hidden=8, layers=2).rnn
+        Recurrent(7, 8, num_layers=2, cell='peephole')
     """
 
-    def __init__(self, task: Sizes, cell: str = "lstm", hidden: int = 32) -> None:
+    def __init__(
+        self,
+        task: Sizes,
+        cell: str | Cell = "lstm",
+        hidden: int = 32,
+        layers: int = 1,
+        **options: Any,
+    ) -> None:
         super().__init__()
-        if cell not in LAYERS:
-            raise InputError(f"cell: expected one of {', '.join(LAYERS)}, got {cell!r}")
+        for name, value in (("hidden", hidden), ("layers", layers)):
+            if value < 1:
+                raise InputError(f"{name}: expected at least 1, got {value}")
         self.every_step = task.every_step
-        self.rnn = LAYERS[cell](task.input_size, hidden)
+        needs_map = _adds_its_input(cell) and task.input_size != hidden
+        self.map = nn.Linear(task.input_size, hidden) if needs_map else nn.Identity()
+        I = hidden if needs_map else task.input_size
+        if isinstance(cell, str) and cell in LAYERS:
+            self.rnn: Any = LAYERS[cell](I, hidden, layers, **options)
+        else:
+            self.rnn = Recurrent(I, hidden, layers, cell=cell, **options)
         self.head = nn.Linear(hidden, task.output_size)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -53,6 +77,22 @@ class SequenceModel(nn.Module):
             x: (T, B, I).
             lengths: (B,) real steps of each sequence; all T if absent.
         """
-        h, last = self.rnn(x, lengths=lengths)  # (T, B, H)
+        h, last = self.rnn(self.map(x), lengths=lengths)  # (T, B, H)
         h_n = last[0] if isinstance(last, tuple) else last
         return self.head(h if self.every_step else h_n[-1])
+
+
+def cell_named(cell: str | Cell) -> Cell:
+    """The definition of a cell that a person names.
+
+    Raises:
+        InputError: there is none of this name; the nearest are told.
+    """
+    try:
+        return named(cell)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _adds_its_input(cell: str | Cell) -> bool:
+    return any(v in ITSELF for gate in cell_named(cell).gates for v in gate.reads)

@@ -39,6 +39,7 @@ class TemporalOrder:
 
     name = "temporal_order"
     goal: ClassVar[Goal] = "higher"
+    measure = "sequences right"
     input_size = len(SYMBOLS)
     output_size = len(CLASSES)
     every_step = False
@@ -68,3 +69,11 @@ class TemporalOrder:
     def score(self, outputs: Tensor, batch: Batch) -> float:
         right = (outputs.argmax(-1) == batch.targets) & ~outputs.isnan().any(-1)
         return float(right.double().mean())
+
+    def details(self, outputs: Tensor, batch: Batch) -> dict[str, float]:
+        answers, targets = outputs.argmax(-1), batch.targets
+        known = ~outputs.isnan().any(-1)
+        first = (answers // 2 == targets // 2) & known
+        second = (answers % 2 == targets % 2) & known
+        shares = {"first symbol": first, "second symbol": second}
+        return {name: float(right.double().mean()) for name, right in shares.items()}

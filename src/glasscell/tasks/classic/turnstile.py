@@ -38,6 +38,7 @@ class Turnstile:
 
     name = "turnstile"
     goal: ClassVar[Goal] = "higher"
+    measure = "steps right"
     input_size = len(COINS)
     output_size = 1
     every_step = True
@@ -85,3 +86,6 @@ class Turnstile:
 
     def score(self, outputs: Tensor, batch: Batch) -> float:
         return float(self.right(outputs, batch).double().mean())
+
+    def details(self, outputs: Tensor, batch: Batch) -> dict[str, float]:
+        return {"sequences": float(self.right(outputs, batch).all(0).double().mean())}

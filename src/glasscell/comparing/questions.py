@@ -1,0 +1,77 @@
+"""The question that each cell answers when it is put beside the plain LSTM: one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+BASE = "lstm"
+Change = Literal["removes", "adds", "replaces"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What comparing a cell with another tells.
+
+    Attributes:
+        part: what the two differ in: "the forget gate".
+        change: what the cell does with it: removes it, adds it, or is itself another.
+        against: the cell that it differs from in this alone.
+    """
+
+    part: str
+    change: Change
+    against: str = BASE
+
+
+QUESTIONS = {
+    # The LSTM with a part less.
+    "no_input_gate": Question("the input gate", "removes"),
+    "no_forget_gate": Question("the forget gate", "removes"),
+    "no_output_gate": Question("the output gate", "removes"),
+    "no_input_activation": Question("the candidate's tanh", "removes"),
+    "no_output_activation": Question("the tanh of the cell state", "removes"),
+    "coupled": Question("an input gate of its own", "removes"),  # here it is 1 - f
+    "janet": Question("everything but the forget gate", "removes"),
+    # The LSTM with a part more, or another.
+    "peephole": Question("peepholes", "adds"),
+    "layer_norm_lstm": Question("layer normalisation", "adds"),
+    "hard_lstm": Question("hard squashes in place of sigmoid and tanh", "replaces"),
+    "slstm": Question("exponential gates (sLSTM)", "replaces"),
+    "min_lstm": Question("gates that do not read h (minLSTM)", "replaces"),
+    # Greff et al. 2017: one change each of an LSTM with peepholes.
+    "nig": Question("the input gate", "removes", "peephole"),
+    "nfg": Question("the forget gate", "removes", "peephole"),
+    "nog": Question("the output gate", "removes", "peephole"),
+    "niaf": Question("the candidate's tanh", "removes", "peephole"),
+    "noaf": Question("the tanh of the cell state", "removes", "peephole"),
+    "cifg": Question("an input gate of its own", "removes", "peephole"),
+    "fgr": Question("full gate recurrence", "adds", "peephole"),
+    # Other cells.
+    "gru": Question("a GRU", "replaces"),
+    "gru_reset_before": Question("a GRU that resets h before its matrix", "replaces"),
+    "layer_norm_gru": Question("a GRU with layer normalisation", "replaces"),
+    "mut1": Question("MUT1", "replaces"),
+    "mut2": Question("MUT2", "replaces"),
+    "mut3": Question("MUT3", "replaces"),
+    "min_gru": Question("a minGRU", "replaces"),
+    "rnn": Question("a plain tanh RNN", "replaces"),
+    "relu_rnn": Question("a plain ReLU RNN", "replaces"),
+    "indrnn": Question("an IndRNN", "replaces"),
+}
+
+
+def question_of(cell: str, compared: tuple[str, ...] | list[str]) -> Question:
+    """What a cell answers among those that are compared.
+
+    Where the cell that it differs from in one thing alone is not among them, the plain LSTM
+    stands in, and the question says so. A cell of one's own is a replacement.
+    """
+    question = QUESTIONS.get(cell, Question(f"the cell {cell}", "replaces"))
+    if question.against in compared:
+        if question.against == BASE:
+            return question
+        return replace(question, part=f"{question.part}, where there are peepholes")
+    if question.change == "adds":
+        return Question(f"{question.part} and peepholes", "adds")
+    return Question(f"an LSTM with peepholes, without {question.part},", "replaces")

@@ -1,0 +1,18 @@
+"""The onnx package, imported where it is needed; what of its formats we write."""
+
+from typing import Any
+
+OPSET, IR = 17, 10  # of the year that every runtime still in use reads
+
+
+def onnx() -> Any:
+    """The package.
+
+    Raises:
+        ImportError: it is not installed; says how to.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError("ONNX needs a package more: pip install 'glasscell[onnx]'") from error
+    return onnx

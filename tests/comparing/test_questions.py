@@ -1,0 +1,35 @@
+"""The table of questions: every variant has one, and every base is a variant."""
+
+import pytest
+
+from glasscell.cells.variants import VARIANTS
+from glasscell.comparing.questions import BASE, QUESTIONS, question_of
+
+
+def test_every_variant_has_a_question():
+    assert set(QUESTIONS) == set(VARIANTS) - {BASE}
+    assert {question.against for question in QUESTIONS.values()} <= set(VARIANTS)
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_part_less_has_fewer_weights_and_a_part_more_has_more(name):
+    question = QUESTIONS[name]
+    sizes = [
+        sum(
+            rows * (shape[1] if len(shape) > 1 else 1)
+            for shape in VARIANTS[cell].shapes(8, 8, 8).values()
+            for rows in shape[:1]
+        )
+        for cell in (name, question.against)
+    ]
+    if question.change == "adds":
+        assert sizes[0] > sizes[1]
+    if question.change == "removes":
+        assert sizes[0] <= sizes[1]
+
+
+def test_cells_of_ones_own_and_without_their_base():
+    assert question_of("rnn(hidden=gate(squash=relu))", [BASE]).part == (
+        "the cell rnn(hidden=gate(squash=relu))"
+    )
+    assert question_of("fgr", [BASE]).part == "full gate recurrence and peepholes"

@@ -1,0 +1,116 @@
+"""What cells are compared on: the same data for all, in an order that a seed fixes."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import torch
+
+from glasscell.comparing.models import Size
+from glasscell.comparing.workloads import read_workload
+from glasscell.comparing.workloads.text import TextWorkload
+from glasscell.errors import UserError
+from glasscell.tasks.language import LanguageModel, evaluate, split_by_position
+
+KINDS = ("text", "series", "classic")
+
+
+@pytest.fixture(params=KINDS)
+def workload(request, book, table):
+    return read_workload(
+        {
+            "text": {"task": "text", "files": [book]},
+            "series": {"task": "series", "file": table, "target": "demand", "time": "hour"},
+            "classic": {"task": "classic", "name": "adding", "T": 20},
+        }[request.param]
+    )
+
+
+def losses(workload, seed, cell="gru", n=5):
+    torch.manual_seed(0)
+    model, feed = workload.model(cell, Size(4)), workload.feed(seed)
+    return [float(feed.loss(model).detach()) for _ in range(n)]
+
+
+def test_a_seed_fixes_the_order(workload):
+    assert losses(workload, 3) == losses(workload, 3)
+    assert losses(workload, 3) != losses(workload, 4)
+
+
+def test_a_description_gives_the_same_again(workload):
+    again = read_workload(workload.description)
+    assert again.description == workload.description
+    assert losses(again, 1) == losses(workload, 1)
+    assert again.measure == workload.measure
+
+
+@pytest.mark.parametrize("cell", ["lstm", "nfg", "mut1", "slstm"])
+def test_every_cell_can_be_scored_and_read(workload, cell):
+    model = workload.model(cell, Size(4)).eval()
+    before = {name: t.clone() for name, t in model.state_dict().items()}
+    assert 0 < workload.validation(model) < 20
+    assert 0 < workload.test(model) < 20
+    assert workload.read(model) == pytest.approx(workload.tokens_per_update, rel=0.2)
+    assert all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
+
+
+def test_what_is_held_out_is_not_what_chooses(workload):
+    model = workload.model("lstm", Size(4)).eval()
+    assert workload.validation(model) != workload.test(model)
+
+
+def test_the_text_is_split_and_scored_as_train_text_does(book):
+    workload = TextWorkload([book])
+    model = workload.model("gru", Size(5)).eval()
+    assert isinstance(model, LanguageModel)
+    text = split_by_position(Path(book).read_text("utf-8"))
+    known = "".join(c for c in str(text.test) if not workload.vocabulary.unknown(c))
+    score = evaluate(model, workload.vocabulary, known)
+    assert workload.test(model) == pytest.approx(score.bits_per_character, rel=1e-6)
+    assert workload.measure.name == "bits a character"
+
+
+def test_a_round_reads_every_token_from_a_place_that_the_seed_draws(book):
+    workload = TextWorkload([book])
+    text = split_by_position(Path(book).read_text("utf-8")).train
+    tokens = workload.vocabulary.encode(text)
+    begins = set()
+    for seed in range(4):
+        feed = workload.feed(seed)
+        read: list[torch.Tensor] = []
+
+        def model(inputs: Any, state: Any, read: Any = read) -> Any:
+            read.append(inputs)
+            return torch.zeros(*inputs.shape, len(workload.vocabulary)), torch.zeros(1)
+
+        for _ in range(len(workload.train)):
+            feed.loss(cast(Any, model))
+        streams = torch.cat(read).t().flatten()  # one stream after the other, as in the text
+        place = int(torch.randint(len(tokens), (), generator=torch.Generator().manual_seed(seed)))
+        assert torch.equal(streams, tokens.roll(-place)[: len(streams)].long())
+        assert len(streams) > len(tokens) - 2 * feed._train.inputs.shape[1]
+        begins.add(place)
+    assert len(begins) == 4
+
+
+def test_other_data_than_before_is_refused(book, table):
+    for description in (
+        {"task": "text", "files": [book], "sha256": "0"},
+        {"task": "series", "file": table, "target": "demand", "sha256": "0"},
+    ):
+        with pytest.raises(UserError, match="is not the one that was begun with"):
+            read_workload(description)
+
+
+@pytest.mark.parametrize(
+    ("description", "says"),
+    [
+        ({"task": "classic", "name": "ading"}, "no classic task 'ading'; there are adding"),
+        ({"task": "classic", "name": "adding", "T": 3}, "T: expected at least 20"),
+        ({"task": "text", "files": []}, "no text to compare"),
+        ({"task": "text", "files": ["x"], "level": "chars"}, "level: expected one of char"),
+    ],
+)
+def test_what_cannot_be_used(description, says):
+    with pytest.raises(UserError, match=says):
+        read_workload(description)
