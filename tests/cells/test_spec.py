@@ -67,7 +67,7 @@ def test_a_kind_of_ones_own():
     class Own(LSTM):
         pass
 
-    with pytest.raises(ValueError, match="cell: expected one of fgr, gru, .*, got Own"):
+    with pytest.raises(ValueError, match=r"cell: expected one of fgr, gru, .*, got Own"):
         spec.write(Own())
 
 

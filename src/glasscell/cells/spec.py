@@ -38,7 +38,7 @@ def named(cell: Cell | str) -> Cell:
         raise TypeError(
             f"cell: expected a variant's name, a line or a Cell, got {type(cell).__name__}"
         )
-    return read(cell) if "(" in cell else variant(cell)
+    return read(cell) if "(" in cell or cell in KINDS else variant(cell)
 
 
 def write(cell: Cell) -> str:
@@ -73,7 +73,7 @@ def read(text: str) -> Cell:
         if name not in KINDS:
             raise ValueError(f"the kinds are {_listed(KINDS)}")
         return _read_fields(KINDS[name](), given)
-    except (SyntaxError, TypeError, ValueError) as error:
+    except (SyntaxError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"cell: expected a line such as lstm, got {text!r}: {error}") from None
 
 
@@ -105,9 +105,11 @@ def _read_fields(default: Any, given: dict[str, ast.expr]) -> Any:
     usual = {field.name: getattr(default, field.name) for field in fields(default)}
     if unknown := given.keys() - usual:
         raise ValueError(f"there is no {_listed(unknown)}")
-    return replace(
-        default, **{name: _read_value(node, usual[name]) for name, node in given.items()}
-    )
+    read = {name: _read_value(node, usual[name]) for name, node in given.items()}
+    for name, value in read.items():
+        if isinstance(usual[name], GateMap) and not isinstance(value, GateMap | None):
+            raise ValueError(f"{name}: expected gate(...) or None, got {value!r}")
+    return replace(default, **read)
 
 
 def _read_value(node: ast.expr, usual: Any) -> Any:

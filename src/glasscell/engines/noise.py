@@ -71,31 +71,44 @@ def _of_tokens(
     call: "Call", noise: RunNoise
 ) -> tuple[dict[str, Tensor], dict[str, Tensor | float]]:
     """What `StepNoise` says, of all tokens."""
-    cell, H = call.cell, call.H
-    rates = {"cell": noise.zoneout[0] if cell.has_cell_state else 0.0, "hidden": noise.zoneout[1]}
-    rates = {state: rate for state, rate in rates.items() if rate}
-    if not noise.training:
-        return {}, dict(rates)
+    cell, N, H, P = call.cell, call.packing.N, call.H, call.weights.U.shape[1]
     drawn = [gate.name for gate in cell.gates if gate.stochastic]
-    of_gates = _numbers(call, noise, H, 0, len(drawn)) if drawn else []
-    draws = dict(zip(drawn, of_gates, strict=False))
-    stays: dict[str, Tensor | float] = {}
-    for state, rate in rates.items():
-        width = call.weights.U.shape[1] if state == "hidden" else H
-        number = _numbers(call, noise, width, 1, 2)[0 if state == "cell" else 1]
-        stays[state] = (number < rate).to(call.x.dtype)
-    return draws, stays
+    draws: dict[str, Tensor] = {}
+    if noise.training and drawn:
+        numbers = _numbers(noise.seed, N, H, 0, len(drawn), call.x)
+        draws = dict(zip(drawn, numbers, strict=False))
+    states = {"hidden": P} | ({"cell": H} if cell.has_cell_state else {})
+    stays = {state: what_stays(noise, state, N, width, call.x) for state, width in states.items()}
+    return draws, {state: k for state, k in stays.items() if k is not None}
 
 
-def _numbers(call: "Call", noise: RunNoise, width: int, block: int, count: int) -> list[Tensor]:
+def what_stays(
+    noise: RunNoise, state: str, N: int, width: int, like: Tensor
+) -> Tensor | float | None:
+    """How much of "cell" or "hidden" zoneout keeps as it was: (N, width) of every token and unit,
+    or one number for all; None where there is no zoneout of it.
+
+    Args:
+        like: what has the dtype and device of the result.
+    """
+    place = 0 if state == "cell" else 1
+    rate = noise.zoneout[place]
+    if not rate:
+        return None
+    if not noise.training:
+        return rate
+    return (_numbers(noise.seed, N, width, 1, 2, like)[place] < rate).to(like.dtype)
+
+
+def _numbers(seed: int, N: int, width: int, block: int, count: int, like: Tensor) -> list[Tensor]:
     """Uniform numbers (N, width) for each token and unit: `count` of them, up to four.
 
     Where two do, two neighbouring units share the four of one counter: half the work.
     """
-    token = torch.arange(call.packing.N, device=call.x.device)[:, None]
-    unit = torch.arange(width, device=call.x.device)
+    token = torch.arange(N, device=like.device)[:, None]
+    unit = torch.arange(width, device=like.device)
     place = (token & 0xFFFFFFFF, token >> 32)
     if count > 2:
-        return [uniform(word) for word in philox((*place, unit, block), noise.seed, call.x)]
-    words = philox((*place, unit // 2, block), noise.seed, call.x)
+        return [uniform(word) for word in philox((*place, unit, block), seed, like)]
+    words = philox((*place, unit // 2, block), seed, like)
     return [uniform(torch.where(unit % 2 == 0, words[k], words[2 + k])) for k in range(2)]

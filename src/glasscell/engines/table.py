@@ -94,4 +94,6 @@ def stepper(calls: list[Call], asked_for: str = "auto") -> Callable[[Tensor], Te
     native = ENGINES["native"]
     if asked_for not in ("auto", native.name) or any(native.refuses(call) for call in calls):
         return None
+    if any(call.noise is not None and call.noise.acts_on(call.cell) for call in calls):
+        return None
     return one_stepper(calls)

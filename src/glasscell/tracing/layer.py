@@ -8,6 +8,8 @@ from torch import Tensor
 
 from glasscell.cells import Cell, GateMap, kept
 from glasscell.engines import GradientRecord, Packing, Record, RunEdit, combined
+from glasscell.engines.call import of_carried
+from glasscell.engines.noise import RunNoise, what_stays
 from glasscell.errors import InputError
 from glasscell.nn.layout import Layout
 from glasscell.nn.record import LayerRecord
@@ -27,14 +29,16 @@ class LayerTrace:
     Attributes:
         name: where it is in the model: "encoder.l0", "encoder.l0_reverse".
         definition: the cell's equations: its gate maps, in the order in which `record` stacks them.
-        record: the packed tensors: h (N, P), c (N, H), gates and pre (N, G, H).
+        record: the packed tensors: h (N, P), c (N, C*H), gates and pre (N, G, H).
         layout: how the caller's sequences lie in them.
-        h_0, c_0: (B, P) and (B, H), the states the recurrence started from, longest sequence first.
+        h_0, c_0: (B, P) and (B, C*H), the states the recurrence started from, longest sequence
+            first.
         reverse: whether the recurrence ran from each sequence's end. Step t is always about
             input t, in both directions.
         edits: what was changed inside the recurrence, quantity by quantity. What is recorded is
             what the layer went on with; a pre-activation is what its equation gave.
         gradients: where a backward leaves dL/d(each of these), if it was asked to.
+        noise: what chance did in the run. A gate that was drawn is recorded as drawn.
     """
 
     name: str
@@ -46,6 +50,7 @@ class LayerTrace:
     reverse: bool = False
     edits: tuple[RunEdit, ...] = ()
     gradients: GradientRecord | None = None
+    noise: RunNoise | None = None
 
     @classmethod
     def of(cls, name: str, layer: LayerRecord) -> "LayerTrace":
@@ -56,7 +61,18 @@ class LayerTrace:
         record = layer.record._replace(h=layer.record.h.clone(), h_n=layer.record.h_n.clone())
         c_0 = None if call.c_0 is None else call.c_0.clone()
         h_0, edits, gradients = call.h_0.clone(), call.edits, call.gradients
-        return cls(name, call.cell, record, layer.layout, h_0, c_0, call.reverse, edits, gradients)
+        return cls(
+            name,
+            call.cell,
+            record,
+            layer.layout,
+            h_0,
+            c_0,
+            call.reverse,
+            edits,
+            gradients,
+            call.noise,
+        )
 
     @property
     def kind(self) -> str:
@@ -98,7 +114,7 @@ class LayerTrace:
         """(B, H) the cell state the recurrence started from; (H,) for a single sequence."""
         if self.c_0 is None:
             raise AttributeError(f"{self.name}: a {self.kind} has no cell state")
-        return self._initial(self.c_0)
+        return self._initial(of_carried(self.c_0, self.definition, "cell"))
 
     @property
     def grad(self) -> TraceGradients:
@@ -122,8 +138,8 @@ class LayerTrace:
 
     def carry(self, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor] | None:
         """(N, H) each, what stays of the state and what is written to it, in packed tokens:
-        state_t = keep_t * state_{t-1} + write_t, edits included. None for a simple RNN, which
-        keeps nothing.
+        state_t = keep_t * state_{t-1} + write_t, edits and zoneout included. None for a simple
+        RNN, which keeps nothing.
 
         Args:
             dtype: in which to compute it; the record's own if None.
@@ -132,6 +148,11 @@ class LayerTrace:
         if carry is None:
             return None
         keep, write = carry
+        if self.noise is not None:
+            N, width = keep.shape
+            held = what_stays(self.noise, self.definition.state, N, width, keep)
+            if held is not None:
+                keep, write = held + (1 - held) * keep, (1 - held) * write
         for edit in self.edits:
             if edit.quantity == self.definition.state:
                 scale, shift = (table.to(keep) for table in edit.of_tokens())
@@ -144,8 +165,8 @@ class LayerTrace:
         """
         if quantity == "hidden":
             return self.record.h
-        if quantity == "cell" and self.record.c is not None:
-            return self.record.c
+        if quantity in self.definition.carried and self.record.c is not None:
+            return of_carried(self.record.c, self.definition, quantity)
         gate = str(quantity).removeprefix("pre.")
         stacked = self._gates if gate == quantity else self._pre
         return stacked[:, self._index(gate)]

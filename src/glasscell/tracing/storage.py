@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_bytes
 from torch import Tensor
 
-from glasscell.cells import KINDS, SQUASHES, Cell, GateMap, Squash
+from glasscell.cells import Cell, spec
 from glasscell.engines import GradientRecord, Packing, Record, RunEdit, StepGradients
+from glasscell.engines.noise import RunNoise
 from glasscell.errors import InputError
 from glasscell.files import write_file
 from glasscell.nn.layout import Layout
 from glasscell.tracing.layer import LayerTrace
 
-FORMAT = "glasscell trace 1"
+FORMAT = "glasscell trace 2"
 TABLES = ("rows", "scale", "shift")  # of an edit, in the order of `RunEdit`
 
 
@@ -41,8 +41,8 @@ def save(items: Iterable[tuple[str, LayerTrace]], path: str | Path) -> None:
         layers.append(
             {
                 "name": name,
-                "kind": layer.kind,
-                "definition": _describe(layer.definition),
+                "cell": _line(name, layer.definition),
+                "noise": None if layer.noise is None else layer.noise[:3],
                 "reverse": layer.reverse,
                 "edits": [edit.quantity for edit in layer.edits],
                 "batch_sizes": layout.packing.batch_sizes,
@@ -83,10 +83,10 @@ def _layer(k: int, layer: dict[str, Any], tensors: dict[str, Tensor]) -> LayerTr
         T=layer["T"],
         order=get("order"),
     )
-    cell = KINDS[layer["kind"]](**{k: _part(v) for k, v in layer["definition"].items()})
+    cell = spec.read(layer["cell"])
     record = Record(**{part: get(part) for part in Record._fields})
     h_0, c_0 = get("h_0"), get("c_0")
-    _check_sizes(layout.packing, cell.G, record, h_0, c_0)
+    _check_sizes(layout.packing, cell, record, h_0, c_0)
     edits = tuple(
         RunEdit(name, *(tensors[f"{k}/edit.{name}.{table}"] for table in TABLES))
         for name in layer.get("edits", ())
@@ -96,8 +96,12 @@ def _layer(k: int, layer: dict[str, Any], tensors: dict[str, Tensor]) -> LayerTr
         gradients = GradientRecord()
         gradients.found = StepGradients(get("grad.h"), get("grad.c"), get("grad.gates"))
     _check_extras(cell, record, edits, gradients)
+    noise = None
+    if layer.get("noise") is not None:
+        seed, training, (cell_rate, hidden_rate) = layer["noise"]
+        noise = RunNoise(int(seed), bool(training), (float(cell_rate), float(hidden_rate)))
     name, reverse = layer["name"], layer["reverse"]
-    return LayerTrace(name, cell, record, layout, h_0, c_0, reverse, edits, gradients)
+    return LayerTrace(name, cell, record, layout, h_0, c_0, reverse, edits, gradients, noise)
 
 
 def _check_extras(
@@ -125,29 +129,23 @@ def _check_extras(
                 raise TypeError(f"dL/d{name} is not of the size of {name}")
 
 
-def _describe(cell: Cell) -> dict[str, Any]:
-    """A cell's definition as plain data: a gate map as a dict, a squash by its name."""
-    return {
-        field: part.name
-        if isinstance(part, Squash)
-        else asdict(part) | {"squash": part.squash.name}
-        for field, part in vars(cell).items()
-    }
+def _line(name: str, cell: Cell) -> str:
+    """The cell in one line, which says all of it."""
+    try:
+        return spec.write(cell)
+    except ValueError as error:
+        raise InputError(f"{name}: its cell cannot be written down ({error})") from None
 
 
-def _part(plain: Any) -> GateMap | Squash:
-    if isinstance(plain, str):
-        return SQUASHES[plain]
-    return GateMap(**plain | {"squash": SQUASHES[plain["squash"]], "reads": tuple(plain["reads"])})
-
-
-def _check_sizes(packing: Packing, G: int, record: Record, h_0: Tensor, c_0: Tensor | None) -> None:
+def _check_sizes(
+    packing: Packing, cell: Cell, record: Record, h_0: Tensor, c_0: Tensor | None
+) -> None:
     """Raises TypeError where a tensor is missing or is not of the size that was described."""
-    N, B, P = packing.N, packing.B, h_0.shape[-1]
+    N, B, P, G, C = packing.N, packing.B, h_0.shape[-1], cell.G, cell.C
     H = P if record.gates is None else record.gates.shape[-1]
     expected = {"h": (N, P), "h_n": (B, P), "gates": (N, G, H), "pre": (N, G, H)}
     if c_0 is not None:
-        expected |= {"c": (N, H), "c_n": (B, H)}
+        expected |= {"c": (N, C * H), "c_n": (B, C * H)}
     found = {name: getattr(record, name) for name in expected} | {"h_0": h_0}
     expected["h_0"] = (B, P)
     for name, tensor in found.items():

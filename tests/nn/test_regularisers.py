@@ -1,0 +1,158 @@
+"""Zoneout, dropout of the recurrence and of its weights, and stochastic gates, in layers."""
+
+import pytest
+import torch
+from tests.tolerances import assert_close, assert_same_bits
+from torch.utils.checkpoint import checkpoint
+
+import glasscell
+
+T, B, I, H = 30, 5, 4, 64
+OPTIONS = {
+    "zoneout": {"zoneout": (0.3, 0.2)},
+    "recurrent-dropout": {"recurrent_dropout": 0.4},
+    "weight-dropout": {"weight_dropout": 0.4},
+    "bernoulli": {"stochastic": ("forget", "output")},
+    "gumbel": {"stochastic": {"input": "gumbel"}},
+}
+
+
+def layer_of(**options) -> glasscell.LSTM:
+    torch.manual_seed(0)
+    return glasscell.LSTM(I, H, num_layers=2, bidirectional=True, **options)
+
+
+def input_of() -> torch.Tensor:
+    return torch.randn(T, B, I, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_runs_are_the_same_by_seed_and_else_differ(option):
+    layer, x = layer_of(**OPTIONS[option]), input_of()
+
+    def run(seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        return layer(x)[0]
+
+    assert_same_bits(run(3), run(3))
+    assert not torch.equal(run(3), run(4))
+    assert not torch.equal(run(3), layer(x)[0])  # the next run has draws of its own
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_evaluation_leaves_nothing_to_chance(option):
+    layer, x = layer_of(**OPTIONS[option]).eval(), input_of()
+    assert_same_bits(layer(x)[0], layer(x)[0])
+    plain = layer_of().eval()
+    plain.load_state_dict(layer.state_dict())
+    if option != "zoneout":  # which takes the expectation
+        assert_same_bits(layer(x)[0], plain(x)[0])
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_checkpointing_draws_the_same_again(option):
+    layer, x = layer_of(**OPTIONS[option]), input_of()
+    found = []
+    for wrapped in (False, True):
+        torch.manual_seed(7)
+        output = checkpoint(layer, x, use_reentrant=False)[0] if wrapped else layer(x)[0]
+        layer.zero_grad()
+        output.square().sum().backward()
+        found.append([p.grad.clone() for p in layer.parameters()])
+    for plain, again in zip(*found, strict=True):
+        assert_close(again, plain, kind="gradient")
+
+
+def test_zoneout_keeps_units_as_they_were_at_the_rate():
+    layer = layer_of(zoneout=(0.3, 0.2))
+    with glasscell.trace(layer) as trace:
+        layer(input_of())
+    drawn = {}
+    for name in ("l0", "l0_reverse", "l1", "l1_reverse"):
+        for state, rate in (("cell", 0.3), ("hidden", 0.2)):
+            s = trace[name][state]
+            kept = s[1:] == s[:-1]
+            drawn[name, state] = kept
+            n = kept.numel()
+            assert abs(kept.double().mean() - rate) < 5 * (rate * (1 - rate) / n) ** 0.5
+    masks = list(drawn.values())
+    for k, mask in enumerate(masks):  # each layer, direction and state has draws of its own
+        for other in masks[:k]:
+            share = (mask == other).double().mean()
+            assert 0.5 < share < 0.8
+
+
+def test_in_evaluation_zoneout_takes_the_expectation():
+    torch.manual_seed(0)
+    layer = glasscell.LSTM(I, H, zoneout=(0.3, 0.2)).eval()
+    plain = glasscell.LSTM(I, H)
+    plain.load_state_dict(layer.state_dict())
+    x = input_of()
+    h = c = torch.zeros(1, B, H)
+    for t in range(T):
+        _, (h_new, c_new) = plain(x[t : t + 1], (h, c))
+        h, c = 0.2 * h + 0.8 * h_new, 0.3 * c + 0.7 * c_new
+    assert_close(layer(x)[1][0], h)
+    assert_close(layer(x)[1][1], c)
+
+
+def test_a_carry_knows_what_is_held():
+    layer = layer_of(zoneout=(0.3, 0.2))
+    with glasscell.trace(layer) as trace:
+        layer(input_of())
+    shown = trace["l0"]
+    keep, write = shown.carry(torch.float64)
+    c = shown.tokens("cell").double()
+    before = shown.layout.packing.previous(c, torch.zeros(B, H).double(), False)
+    assert_close(keep * before + write, c, dtype=torch.float32)
+
+
+def test_stochastic_gates_are_drawn_with_the_odds_they_give():
+    torch.manual_seed(0)
+    layer = glasscell.LSTM(I, H, stochastic=("forget",))
+    x = torch.randn(1, 2000, I)
+    with glasscell.trace(layer) as trace:
+        layer(x)
+    gate, odds = trace["l0"].forget_gate, trace["l0"].pre.forget_gate.sigmoid()
+    assert set(gate.unique().tolist()) == {0.0, 1.0}
+    n = gate.numel()
+    assert abs(gate.mean() - odds.mean()) < 5 * 0.5 / n**0.5
+    high, low = odds > odds.median(), odds <= odds.median()
+    assert abs(gate[high].mean() - odds[high].mean()) < 5 * 0.5 / (n / 2) ** 0.5
+    assert abs(gate[low].mean() - odds[low].mean()) < 5 * 0.5 / (n / 2) ** 0.5
+    assert trace["l0"].input_gate.unique().numel() > 1000  # the others are as ever
+
+
+def test_a_recurrent_mask_lasts_for_a_sequence_and_scales():
+    torch.manual_seed(0)
+    layer = glasscell.RNN(I, H, nonlinearity="relu", recurrent_dropout=0.4)
+    with torch.no_grad():
+        layer.weight_ih_l0.zero_()
+        layer.weight_hh_l0.copy_(torch.eye(H))
+        layer.bias_ih_l0.zero_()
+        layer.bias_hh_l0.zero_()
+    output, _ = layer(torch.zeros(3, B, I), torch.ones(1, B, H))
+    mask = output[0]
+    kept = mask > 0
+    assert_close(mask[kept], torch.full_like(mask[kept], 1 / 0.6))
+    assert 0.4 < kept.double().mean() < 0.8
+    assert_close(output[2], mask**3)  # the same units at every step
+    assert not torch.equal(kept[0], kept[1])  # and others in every sequence
+
+
+def test_dropped_weights_are_dropped_for_the_batch_and_scale():
+    torch.manual_seed(0)
+    layer = glasscell.RNN(I, H, nonlinearity="relu", weight_dropout=0.5)
+    with torch.no_grad():
+        layer.weight_ih_l0.zero_()
+        layer.weight_hh_l0.copy_(torch.eye(H))
+        layer.bias_ih_l0.zero_()
+        layer.bias_hh_l0.zero_()
+    output, _ = layer(torch.zeros(2, B, I), torch.ones(1, B, H))
+    assert set(output[0].unique().tolist()) == {0.0, 2.0}
+    assert (output[0] == output[0, :1]).all()  # all sequences alike
+    assert_close(output[1], output[0] ** 2)
+    output.sum().backward()
+    grad = layer.weight_hh_l0.grad
+    assert grad is not None
+    assert not grad.diagonal()[output[0, 0] == 0].any()
