@@ -7,10 +7,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import glasscell
-from glasscell.bench.loops import Looped, lstm_loop
+from glasscell.bench.loops import Looped
 from glasscell.bench.scale import Scale
 from glasscell.bench.subjects import Subject, ragged_lengths, side_by_side
-from glasscell.bench.works.peephole import _Loop, _Ours
 
 
 @pytest.mark.parametrize("B", [1, 7, 32, 64])
@@ -34,14 +33,6 @@ def test_loops_are_the_cell_that_they_stand_beside(kind):
     assert gates is not None
     assert loop.gates is not None
     assert_close(loop.gates.flatten(0, 1), gates)
-
-
-def test_the_peephole_loop_is_our_peephole_cell():
-    ours, loop, x = _Ours(5), _Loop(5), torch.randn(6, 3, 5)
-    loop.load_state_dict(ours.state_dict())
-    assert_close(loop(x)[0], ours(x)[0])
-    plain, _ = lstm_loop(x, ours.W, ours.U, ours.b_x, ours.b_h)
-    assert not torch.allclose(plain, loop(x)[0], atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])

@@ -6,7 +6,8 @@ from glasscell.bench import GROUPS, WORKS, Scale, measure, works
 from glasscell.errors import UserError
 
 TINY = Scale(budget=0.0, rounds=1, T=6, few=True, divide=16)
-LONG = ("importing", "language", "compile")  # fresh processes, training runs, a compiler
+# fresh processes, training runs, a compiler; a hundred rows
+LONG = ("importing", "language", "compile", "variants")
 
 pytestmark = pytest.mark.usefixtures("without_openvino")
 

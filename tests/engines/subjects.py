@@ -26,6 +26,9 @@ NATIVE = EngineUnderTest(
     dtypes=(torch.float64, torch.float32, torch.bfloat16),
 )
 
+# It runs cells whose gates read no hidden state, and so none of the zoo: `test_scan.py` has them.
+SCAN = EngineUnderTest("scan", ())
+
 # The native engine is under test where its kernels were compiled.
 ENGINES = (
     *((NATIVE,) if kernels() else ()),

@@ -24,7 +24,9 @@ def call_of(name: str) -> Call:
     return Call(subject.cell, subject.weights(3, 4), x, Packing.dense(3, 2), h_0, c_0)
 
 
-@pytest.mark.parametrize("engine", subjects.ENGINES, ids=lambda engine: engine.name)
+@pytest.mark.parametrize(
+    "engine", [*subjects.ENGINES, subjects.SCAN], ids=lambda engine: engine.name
+)
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_an_engine_refuses_exactly_what_the_matrix_does_not_run(name, engine):
     refusal = ENGINES[engine.name].refuses(call_of(name))
@@ -32,7 +34,7 @@ def test_an_engine_refuses_exactly_what_the_matrix_does_not_run(name, engine):
 
 
 def test_every_engine_is_under_test():
-    assert {*subjects.NAMES, "native"} == set(ENGINES)
+    assert {*subjects.NAMES, "native", subjects.SCAN.name} == set(ENGINES)
     assert ("native" in subjects.NAMES) == BUILT
 
 
@@ -68,16 +70,22 @@ class Pretender:
 
 
 @pytest.mark.parametrize(
-    ("native", "torch_", "expected"),
+    ("native", "torch_", "scan", "expected"),
     [
-        (None, None, "native"),
-        (None, "cannot", "native"),
-        ("cannot", None, "torch"),
-        ("cannot", "cannot", "reference"),
+        (None, None, None, "native"),
+        (None, "cannot", None, "native"),
+        ("cannot", None, None, "torch"),
+        ("cannot", "cannot", None, "scan"),
+        ("cannot", "cannot", "cannot", "reference"),
     ],
 )
-def test_the_first_of_the_table_that_can_is_picked(native, torch_, expected, monkeypatch):
-    table = (Pretender("native", native), Pretender("torch", torch_), Pretender("reference"))
+def test_the_first_of_the_table_that_can_is_picked(native, torch_, scan, expected, monkeypatch):
+    table = (
+        Pretender("native", native),
+        Pretender("torch", torch_),
+        Pretender("scan", scan),
+        Pretender("reference"),
+    )
     for engine in table:
         monkeypatch.setitem(ENGINES, engine.name, engine)
     call = call_of("lstm")
@@ -162,7 +170,8 @@ def test_explaining_refuses_what_the_layer_would():
 
 @pytest.mark.parametrize("layer_class", [LSTM, GRU, RNN])
 def test_an_unknown_engine_is_refused_when_it_is_named(layer_class):
-    expected = 'engine: expected one of "auto", "native", "torch", "reference", got \'cuda\''
+    names = '"auto", "native", "torch", "scan", "reference"'
+    expected = f"engine: expected one of {names}, got 'cuda'"
     with pytest.raises(ValueError, match=expected):
         layer_class(3, 4, engine="cuda")
     layer = layer_class(3, 4)

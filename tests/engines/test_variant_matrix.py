@@ -153,7 +153,7 @@ def noisy(name: str, how: str | None, training: bool, P: int, reverse: bool) -> 
 @pytest.mark.parametrize("how", [None, "bernoulli", "gumbel"])
 @pytest.mark.parametrize(("engine", "name"), [run for run in RUNS if run.values[0] != "scan"])
 def test_noise_and_edits(engine, name, how, training, edited):
-    """All kinds of noise at once, with every quantity edited: against autograd through the steps."""
+    """All kinds of noise at once, and every quantity edited: against autograd through steps."""
     reverse = len(name) % 2 == 1  # both directions, among the variants
     call = noisy(name, how, training, 9, reverse)
     call = with_edits(call) if edited else call

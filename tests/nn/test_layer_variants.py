@@ -158,9 +158,9 @@ def test_an_edit_reaches_every_quantity(name):
     x = torch.randn(T, B, I, dtype=torch.float64)
     plain, _ = layer(x)
     for quantity in layer.cell.quantities:
-        with glasscell.edit(layer, "l0", quantity, units=[1], steps=[2], set=0.3):
-            with glasscell.trace(layer) as trace:
-                edited, _ = layer(x)
+        change = glasscell.edit(layer, "l0", quantity, units=[1], steps=[2], set=0.3)
+        with change, glasscell.trace(layer) as trace:
+            edited, _ = layer(x)
         assert (trace["l0"][quantity][2, :, 1] == 0.3).all(), quantity
         assert_same_bits(edited[:2], plain[:2])
         assert not torch.equal(edited, plain), quantity
