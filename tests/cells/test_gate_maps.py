@@ -128,7 +128,9 @@ def test_a_gate_that_reads_what_the_equations_do_not_give_it_is_refused(cell, fi
 
 
 def test_all_gates_of_a_cell_read_the_hidden_state_or_none_does():
-    alone = replace(LSTM().input_gate, reads=("x",))
+    gate = LSTM().input_gate
+    assert gate is not None
+    alone = replace(gate, reads=("x",))
     with pytest.raises(ValueError, match="to read 'h' or none, got it for forget_gate, candidate"):
         replace(LSTM(), input_gate=alone)
 

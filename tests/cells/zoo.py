@@ -10,9 +10,7 @@ from torch import Tensor
 from glasscell.cells import GRU, LSTM, RELU, RNN, Cell, Weights, with_peepholes
 
 RELU_RNN = RNN(replace(RNN().hidden, squash=RELU))
-FORGET_PEEPHOLE = replace(
-    LSTM(), forget_gate=replace(LSTM().forget_gate, reads=("x", "h", "c_prev"))
-)
+FORGET_PEEPHOLE = replace(LSTM(), forget_gate=with_peepholes(LSTM()).forget_gate)
 
 
 @dataclass(frozen=True)

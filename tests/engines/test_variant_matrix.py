@@ -106,7 +106,7 @@ def test_values_are_the_published_ones_and_gradients_autograds(
 
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize(
-    ("engine", "name"), [run for run in RUNS if VARIANTS[run.values[1]].has_cell_state]
+    ("engine", "name"), [run for run in RUNS if VARIANTS[str(run.values[1])].has_cell_state]
 )
 def test_projected(engine, name, reverse):
     lengths, I, H = PACKINGS["ragged"]

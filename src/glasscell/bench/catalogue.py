@@ -15,12 +15,12 @@ from glasscell.bench.works import (
     inference,
     keeping,
     language,
-    peephole,
     scaling,
     streaming,
     sweep,
     tracing,
     training,
+    variants,
 )
 
 
@@ -38,6 +38,7 @@ class Work:
         has_runtimes: whether ONNX Runtime and OpenVINO compete where they are installed.
         budget: the part of the time for a comparison that a row of this one gets.
         summary: what to say of all rows together.
+        rates: whether a table shows tokens and operations a second, too.
     """
 
     group: str
@@ -49,6 +50,7 @@ class Work:
     has_runtimes: bool = False
     budget: float = 1.0
     summary: Callable[[Sequence[Row]], list[str]] | None = None
+    rates: bool = False
 
 
 BEST = "the best of torch.nn, ONNX Runtime and OpenVINO"
@@ -138,8 +140,61 @@ WORKS: tuple[Work, ...] = (
         "peephole",
         "Training step, peephole LSTM, every gate kept",
         "a Python loop that keeps none",
-        peephole.training_steps,
+        variants.peephole_training,
         Goal(mean=8.0, aim=12.0),
+    ),
+    Work(
+        "variants",
+        "Variants of the LSTM",
+        "the plain LSTM",
+        variants.lstms,
+        Goal(each=1.15, measure=Measure.times),
+        budget=0.5,
+        rates=True,
+    ),
+    Work(
+        "variants",
+        "Variants of the GRU, and simple RNNs",
+        "the plain GRU and the plain LSTM, the faster of the two",
+        variants.others,
+        Goal(each=1.15, measure=Measure.times),
+        budget=0.5,
+        rates=True,
+    ),
+    Work(
+        "variants",
+        "Layer norm",
+        "the plain LSTM, or the plain GRU",
+        variants.normalised,
+        Goal(each=1.5, measure=Measure.times),
+        budget=0.5,
+        rates=True,
+    ),
+    Work(
+        "variants",
+        "Chance within an LSTM, in training mode",
+        "the same LSTM without",
+        variants.chance,
+        Goal(each=1.15, measure=Measure.times),
+        budget=0.5,
+        rates=True,
+    ),
+    Work(
+        "variants",
+        "Variants, in batches",
+        "a Python loop",
+        variants.beside_loops,
+        Goal(mean=6.0),
+        budget=0.5,
+        rates=True,
+    ),
+    Work(
+        "variants",
+        "Variants, one sequence",
+        "a Python loop, whose time is Python's",
+        variants.beside_loops_alone,
+        budget=0.5,
+        rates=True,
     ),
     Work(
         "sweep",

@@ -7,42 +7,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def lstm_loop(
-    x: Tensor,
-    W: Tensor,
-    U: Tensor,
-    b_x: Tensor,
-    b_h: Tensor,
-    p: Tensor | None = None,
-    *,
-    gates_kept: bool = True,
-) -> tuple[Tensor, Tensor | None]:
-    """Hidden states (T, B, H) and gates i f g o (T, B, 4, H) of x (T, B, I).
-
-    Args:
-        p: (3, H) the peepholes of i, f and o, for an LSTM that has them (Gers et al. 2002).
-        gates_kept: whether to collect the gates; they are None otherwise.
-    """
+def lstm_loop(x: Tensor, W: Tensor, U: Tensor, b_x: Tensor, b_h: Tensor) -> tuple[Tensor, Tensor]:
+    """Hidden states (T, B, H) and gates i f g o (T, B, 4, H) of x (T, B, I)."""
     h = c = x.new_zeros(x.shape[1], U.shape[1])
     hs, gates = [], []
     for x_t in x:
         pre = F.linear(x_t, W, b_x) + F.linear(h, U, b_h)
         i_pre, f_pre, g_pre, o_pre = pre.chunk(4, -1)  # each (B, H)
-        if p is not None:
-            i_pre, f_pre = i_pre + p[0] * c, f_pre + p[1] * c
-        i, f, g = i_pre.sigmoid(), f_pre.sigmoid(), g_pre.tanh()
+        i, f, g, o = i_pre.sigmoid(), f_pre.sigmoid(), g_pre.tanh(), o_pre.sigmoid()
         c = f * c + i * g
-        o = (o_pre if p is None else o_pre + p[2] * c).sigmoid()
         h = o * c.tanh()
         hs.append(h)
-        if gates_kept:
-            gates.append(torch.stack((i, f, g, o), 1))
-    return torch.stack(hs), torch.stack(gates) if gates_kept else None
+        gates.append(torch.stack((i, f, g, o), 1))
+    return torch.stack(hs), torch.stack(gates)
 
 
-def gru_loop(
-    x: Tensor, W: Tensor, U: Tensor, b_x: Tensor, b_h: Tensor
-) -> tuple[Tensor, Tensor | None]:
+def gru_loop(x: Tensor, W: Tensor, U: Tensor, b_x: Tensor, b_h: Tensor) -> tuple[Tensor, Tensor]:
     """Hidden states (T, B, H) and gates r z n (T, B, 3, H) of x (T, B, I)."""
     h = x.new_zeros(x.shape[1], U.shape[1])
     hs, gates = [], []

@@ -50,7 +50,9 @@ def training(name: str, layer: nn.Module, x: Input, w: Tensor, gates: Gates | No
         x: whose tokens require a gradient (`leaf`).
         w: what the loss weighs the output's tokens by.
     """
-    wanted = {"the input": tokens(x), **dict(layer.named_parameters())}
+    # a variant whose gates read no hidden state has recurrent weights of no rows
+    weights = {name: weight for name, weight in layer.named_parameters() if weight.numel()}
+    wanted = {"the input": tokens(x), **weights}
 
     def run() -> Any:
         for tensor in wanted.values():
@@ -82,7 +84,7 @@ def tokens(x: Input) -> Tensor:
     return x if isinstance(x, Tensor) else x.data
 
 
-def keep_gates(layer: glasscell.LSTM | glasscell.GRU) -> Gates:
+def keep_gates(layer: glasscell.Recurrent) -> Gates:
     """Makes a layer record every gate and state; gives the gates (T, B, G, H) of its last run."""
     kept: list[LayerRecord] = []
 

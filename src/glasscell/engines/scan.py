@@ -13,9 +13,9 @@ three times the operations of going step by step. minGRU and minLSTM are trained
 
 That paper adds logarithms instead, log keep and log write, which asks for a candidate that is never
 negative. Here numbers are multiplied as they are. What is kept lies between 0 and 1, so products of
-it only shrink, and one too small for a number is 0, as it should be: its share of the state is
-lost in the sum in either form. So any candidate will do, nothing is a difference of large
-logarithms, and the result is as exact as that of steps one by one.
+it only shrink, and one too small for a number is 0, as it becomes step by step, too. So any
+candidate will do, nothing is a difference of large logarithms, and the result is as exact as that
+of steps one by one.
 """
 
 import torch
@@ -115,24 +115,24 @@ def pairwise_scan(f: Tensor, u: Tensor, c_0: Tensor, packing: Packing, reverse: 
     f, u = f.unflatten(0, (T, B)), u.unflatten(0, (T, B))  # (T, B, H)
     if reverse:
         f, u = f.flip(0), u.flip(0)
-    first = torch.addcmul(u[:1], f[:1], c_0)
-    c = _states(f, torch.cat((first, u[1:])))
+    c = _states(f, u, c_0[None])
     c = (c.flip(0) if reverse else c).flatten(0, 1)
     return c if rows is None else c.index_select(0, rows)
 
 
-def _states(f: Tensor, u: Tensor) -> Tensor:
-    """(T, ...) the states c_t = f_t * c_{t-1} + u_t that begin with c_0 = u_0."""
+def _states(f: Tensor, u: Tensor, c_0: Tensor) -> Tensor:
+    """(T, ...) the states c_t = f_t * c_{t-1} + u_t; f and u (T, ...), c_0 (1, ...)."""
     T = len(f)
     if T == 1:
-        return u
+        return torch.addcmul(u, f, c_0)
     pairs = T // 2
-    f_first, f_second = f[: 2 * pairs : 2], f[1::2]
-    u_first, u_second = u[: 2 * pairs : 2], u[1::2]
+    f_first, f_second = f[::2], f[1::2]
+    u_first, u_second = u[::2], u[1::2]
     # (pairs, ...) the states after each pair, which is one step from pair to pair
-    second = _states(f_first * f_second, torch.addcmul(u_second, f_second, u_first))
-    n = T - pairs - 1  # steps between two pairs, or after the last
-    between = torch.addcmul(u[2::2], f[2::2], second[:n])
-    first = torch.cat((u[:1], between))  # (T - pairs, ...)
+    second = _states(
+        f_first[:pairs] * f_second, torch.addcmul(u_second, f_second, u_first[:pairs]), c_0
+    )
+    before = torch.cat((c_0, second))[: T - pairs]  # what the first of each pair starts from
+    first = torch.addcmul(u_first, f_first, before)
     both = torch.stack((first[:pairs], second), 1).flatten(0, 1)
-    return both if T == 2 * pairs else torch.cat((both, first[pairs:]))
+    return both if 2 * pairs == T else torch.cat((both, first[pairs:]))
