@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from glasscell.cells import GRU, SLSTM, Cell, NormalisedGRU, NormalisedLSTM
+from glasscell.cells import GRU, RNN, SLSTM, Cell, NormalisedGRU, NormalisedLSTM
 from glasscell.engines.boundary import INPUTS, bounded
 from glasscell.engines.call import Call, Record, StepGradients, Steps
 from glasscell.engines.noise import of_tokens
@@ -258,10 +258,15 @@ def _tables(call: Call) -> list[tuple[Tensor | None, ...]]:
 
 def _needs_pre(call: Call) -> bool:
     """Whether the backward asks for what went into the squashes: where it does not follow from
-    what came out, because that was edited, drawn or held.
+    what came out, because that was edited or drawn, or, in an RNN, held.
     """
-    noise = call.noise is not None and call.noise.acts_on(call.cell)
-    return bool(call.edits) or noise
+    if call.edits:
+        return True
+    noise, cell = call.noise, call.cell
+    if noise is None:
+        return False
+    drawn = noise.training and cell.is_stochastic
+    return drawn or (isinstance(cell, RNN) and bool(noise.zoneout[1]))
 
 
 def _width_of_q(cell: Cell, H: int) -> int:

@@ -49,28 +49,40 @@ class NormGradients : public UnitGradients<Mode, kind> {
     return d + first + g * this->columns.stride + this->j;
   }
 
-  // From dL/d(a * norm + b) of a term's gates to dL/d(the term), where those gates are one block.
-  void through_norm(const Norms<Real>& norms, int term, int first, int end, int which, Element* d, int pre_of_last) {
-    const int H = this->H;
-    const Real count = Real(H) * Real(end - first), inverse = to_real(kept[2 * G * H + 2 * term + which]);
-    auto dhat = [&](int g) {
-      const int from = g == G - 1 ? pre_of_last : g;
-      return load(column(d, this->columns.pre_first, from), this->n) *
-             load(norms.gain[term] + ptrdiff_t(g) * H + this->j, this->n);
-    };
-    V sum{}, along{};
-    each([&] {
-      for (int g = first; g < end; ++g) {
-        const V dh = dhat(g);
-        sum = sum + dh, along = fma(dh, hat(term, g), along);
+  // From dL/d(a * norm + b) of both terms' gates to dL/d(each term), where those gates are one block.
+  // The last gate's recurrent term has a gradient of its own in a GRU, in column `last_of_h`.
+  GLASSCELL_INLINE void through_norms(const Norms<Real>& norms, int first, int end, int which, Element* d,
+                                      int last_of_h) {
+    const int H = this->H, stride = this->columns.stride;
+    const Real count = Real(H) * Real(end - first);
+    const Element* pre = d + this->columns.pre_first;
+    V sum[2] = {}, along[2] = {};
+    for (int g = first; g < end; ++g)
+      for (int j = 0; j < H; j += L) {
+        const int n = std::min(L, H - j);
+        const ptrdiff_t at = ptrdiff_t(g) * H + j;
+        for (int term = 0; term < 2; ++term) {
+          const int from = term == 1 && g == G - 1 ? last_of_h : g;
+          const V dhat = load(pre + from * stride + j, n) * load(norms.gain[term] + at, n);
+          sum[term] = sum[term] + dhat;
+          along[term] = fma(dhat, load(kept + ptrdiff_t(term) * G * H + at, n), along[term]);
+        }
       }
-    });
-    const V mean = splat(lanes_sum<Real>(sum) / count), slope = splat(lanes_sum<Real>(along) / count);
-    each([&] {
-      for (int g = first; g < end; ++g)
-        store(column(d, term * this->columns.h_first, g),
-              splat(inverse) * (dhat(g) - mean - hat(term, g) * slope), this->n);
-    });
+    for (int term = 0; term < 2; ++term) {
+      const V inverse = splat(to_real(kept[2 * G * H + 2 * term + which]));
+      const V mean = splat(lanes_sum<Real>(sum[term]) / count), slope = splat(lanes_sum<Real>(along[term]) / count);
+      Element* to = d + term * this->columns.h_first;
+      for (int g = first; g < end; ++g) {
+        const int from = term == 1 && g == G - 1 ? last_of_h : g;
+        for (int j = 0; j < H; j += L) {
+          const int n = std::min(L, H - j);
+          const ptrdiff_t at = ptrdiff_t(g) * H + j;
+          const V dhat = load(pre + from * stride + j, n) * load(norms.gain[term] + at, n);
+          const V hat = load(kept + ptrdiff_t(term) * G * H + at, n);
+          store(to + g * stride + j, inverse * (dhat - mean - hat * slope), n);
+        }
+      }
+    }
   }
 
   void lstm(int64_t b, int64_t token, int64_t before, Real* dm, Element* d, Element* m) {
@@ -124,7 +136,7 @@ class NormGradients : public UnitGradients<Mode, kind> {
       store(column(d, pre, 2), this->before_squash(token, 2, with_gate_loss(2, dfresh * i), g), n);
       store(back, fma(dfresh, fg, dheld), n);
     });
-    for (int term = 0; term < 2; ++term) through_norm(norms, term, 0, G, 0, d, G - 1);
+    through_norms(norms, 0, G, 0, d, G - 1);
   }
 
   void gru(int64_t b, int64_t token, int64_t before, const Real* dh_back, Element* d) {
@@ -160,10 +172,8 @@ class NormGradients : public UnitGradients<Mode, kind> {
         store(to, dr, n), store(to + H, dz, n), store(to + 2 * H, dn, n);
       }
     });
-    for (int term = 0; term < 2; ++term) {
-      through_norm(norms, term, 0, 2, 0, d, G - 1);
-      through_norm(norms, term, 2, 3, 1, d, term == 0 ? G - 1 : G);
-    }
+    through_norms(norms, 0, 2, 0, d, G);
+    through_norms(norms, 2, 3, 1, d, G);
   }
 
   // The cell state as the hidden state shows it, where it is not what was held.

@@ -244,10 +244,10 @@ class WeightGradients {
   // Sums over tokens: of `d` for the biases, and of d times the cell state for the peepholes.
   void sum_columns(int thread, int threads, const Finished& chunk, const int64_t* before) {
     constexpr int side = 8;  // vectors summed side by side: whole cache lines of each row are read
-    const int all = columns.count * columns.stride;
-    const Range blocks = share((all + side * L - 1) / (side * L), thread, threads);
+    const int all = columns.count * columns.stride, skipped = is_normalised(kind) ? columns.pre_first : 0;
+    const Range blocks = share((all - skipped + side * L - 1) / (side * L), thread, threads);
     for (int i = blocks.first; i < blocks.end; ++i) {
-      const int first = i * side * L;
+      const int first = skipped + i * side * L;
       Vec<Real> sum[side];
       for (int s = 0; s < side; ++s) sum[s] = load(column_sums + first + s * L, clamped(all - first - s * L));
       for (int64_t k = 0; k < chunk.tokens; ++k) {
@@ -301,25 +301,27 @@ class WeightGradients {
 
   // The gains of norm(W x), norm(U h) and norm(c): sums of gradients times what was normalised.
   void sum_gains(int thread, int threads, const Finished& chunk) {
-    const int G = columns.gates, vectors = (H + L - 1) / L;
+    constexpr int side = 8;  // vectors summed side by side
+    const int G = columns.gates, blocks = (H + side * L - 1) / (side * L);
     const int rows = 2 * G + (kind == Kind::norm_lstm ? 1 : 0);
-    const Range mine = share(rows * vectors, thread, threads);
+    const Range mine = share(rows * blocks, thread, threads);
     const ptrdiff_t width_of_kept = ptrdiff_t(2 * G) * H + 4;
     for (int i = mine.first; i < mine.end; ++i) {
-      const int row = i / vectors, j = i % vectors * L, n = std::min(L, H - j);
+      const int row = i / blocks, j = i % blocks * side * L;
       const bool of_cell = row == 2 * G;
       const int column = of_cell ? G : pre_column(row / G, row % G);
       const Element* from = chunk.d + columns.pre_first + ptrdiff_t(column) * columns.stride + j;
+      const Store* kept = static_cast<const Store*>(f.q) + chunk.origin * width_of_kept + ptrdiff_t(row) * H + j;
       Real* to = column_sums + ptrdiff_t(columns.count) * columns.stride + ptrdiff_t(row) * H + j;
-      Vec<Real> sum = load(to, n);
-      for (int64_t k = 0; k < chunk.tokens; ++k) {
-        const int64_t token = chunk.origin + k;
-        const Vec<Real> hat =
-            of_cell ? load(from + columns.stride + k * stride.d, n)
-                    : load(static_cast<const Store*>(f.q) + token * width_of_kept + ptrdiff_t(row) * H + j, n);
-        sum = fma(load(from + k * stride.d, n), hat, sum);
-      }
-      store(to, sum, n);
+      Vec<Real> sum[side];
+      for (int s = 0; s < side; ++s) sum[s] = load(to + s * L, clamped(H - j - s * L));
+      for (int64_t k = 0; k < chunk.tokens; ++k, from += stride.d, kept += width_of_kept)
+        for (int s = 0; s < side; ++s) {
+          const int n = clamped(H - j - s * L);
+          const Vec<Real> hat = of_cell ? load(from + columns.stride + s * L, n) : load(kept + s * L, n);
+          sum[s] = fma(load(from + s * L, n), hat, sum[s]);
+        }
+      for (int s = 0; s < side; ++s) store(to + s * L, sum[s], clamped(H - j - s * L));
     }
   }
 
