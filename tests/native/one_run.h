@@ -14,9 +14,14 @@ namespace glasscell {
 struct Subject {
   const char* name;
   Kind kind;
-  int squash;  // of an RNN, as squash.h numbers them
-  bool bias, projection;
-  int peephole[4];
+  bool bias = true, projection = false;
+  int peephole[4] = {-1, -1, -1, -1};
+  int squash[4] = {0, 0, 1, 0};  // of each gate, as squash.h numbers them
+  int output_squash = 1;
+  int slot[4] = {0, 1, 2, 3};    // of an LSTM's gates i, f, g, o
+  Sharing sharing = Sharing::none;
+  bool reads_h = true;
+  bool noise = false;  // every gate that opens drawn, both states held, and a mask
 };
 
 struct Case {
@@ -41,7 +46,8 @@ using Results = std::map<std::string, Numbers>;
 
 inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, int threads) {
   const Subject& s = *c.subject;
-  const bool lstm = s.kind == Kind::lstm, gru = s.kind == Kind::gru;
+  const bool lstm = carried_of(s.kind) > 0, norm = is_normalised(s.kind);
+  const size_t C = size_t(carried_of(s.kind));
   const size_t G = size_t(gates_of(s.kind)), I = size_t(c.I), H = size_t(c.H), P = s.projection ? size_t(c.P) : H;
   const size_t B = size_t(c.sizes[0]);
   size_t N = 0, K = 0;
@@ -56,21 +62,40 @@ inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, 
     return numbers;
   };
   const double scale = 1 / std::sqrt(double(std::max(H, P)));
-  const Numbers W = drawn(G * H * I, scale, c.dtype), U = drawn(G * H * P, scale, c.dtype);
+  const Numbers W = drawn(G * H * I, scale, c.dtype), U = drawn(s.reads_h ? G * H * P : 0, scale, c.dtype);
   const Numbers b_x = s.bias ? drawn(G * H, scale, c.dtype) : Numbers();
-  const Numbers b_h = s.bias ? drawn(G * H, scale, c.dtype) : Numbers();
+  const Numbers b_h = s.bias && s.reads_h ? drawn(G * H, scale, c.dtype) : Numbers();
   const Numbers V = s.projection ? drawn(P * H, scale, c.dtype) : Numbers();
   const Numbers p = K ? drawn(K * H, scale, c.dtype) : Numbers();
+  const Numbers a = norm ? drawn(2 * G * H, 1, c.dtype) : Numbers(), a_c = lstm && norm ? drawn(2 * H, 1, c.dtype) : Numbers();
+  const Numbers mask = s.noise ? drawn(B * P, 1, c.dtype) : Numbers();
   const Numbers x = drawn(N * I, 2, c.dtype);
-  Numbers h_0 = drawn(B * P, 1, c.dtype), c_0 = lstm ? drawn(B * H, 1, c.dtype) : Numbers();
-  const Numbers dh = drawn(N * P, 1, c.dtype), dc = lstm ? drawn(N * H, 1, exact) : Numbers();
+  Numbers h_0 = drawn(B * P, 1, c.dtype), c_0 = lstm ? drawn(B * C * H, 1, c.dtype) : Numbers();
+  if (s.kind == Kind::slstm)  // its second part is a sum of what was written, and so never negative
+    for (size_t k = 0; k < B * C * H; ++k) c_0.set(k, k / H % 3 == 1 ? 1.0 + double(k % 7) : 0.25 * double(k % 3));
+  const Numbers dh = drawn(N * P, 1, c.dtype), dc = lstm ? drawn(N * C * H, 1, exact) : Numbers();
   const Numbers dgates = drawn(N * G * H, 1, c.dtype), dpre = drawn(N * G * H, 1, c.dtype);
 
-  CellWeights cell{s.kind, c.dtype, c.I, c.H, int(P), {0, 0, 1, 0}, 1, {}, W.data(), U.data(),
-                   b_x.data(), b_h.data(), V.data(), p.data()};
-  if (gru || lstm) cell.squash[2] = 1;
-  if (s.kind == Kind::rnn) cell.squash[0] = s.squash;
-  for (int g = 0; g < 4; ++g) cell.peephole[g] = s.peephole[g];
+  CellWeights cell{};
+  cell.kind = s.kind, cell.dtype = c.dtype, cell.I = c.I, cell.H = c.H, cell.P = int(P);
+  cell.reads_h = s.reads_h, cell.output_squash = s.output_squash, cell.sharing = int(s.sharing);
+  cell.complement = 2, cell.log_forget = true;
+  const bool all = s.kind == Kind::lstm || s.kind == Kind::gru || s.kind == Kind::rnn;
+  for (int g = 0; g < 4; ++g) {
+    cell.squash[g] = s.squash[g], cell.peephole[g] = s.peephole[g], cell.slot[g] = s.slot[g];
+    // smooth draws, so that instruction sets that round differently draw alike
+    const bool opens = size_t(g) < G && s.squash[g] == 0 && (s.kind != Kind::slstm || g == 3);
+    cell.stochastic[g] = s.noise && opens ? int(Stochastic::gumbel) : 0;
+    cell.temperature[g] = 0.8, cell.draw[g] = cell.draws;
+    cell.draws += cell.stochastic[g] != 0;
+  }
+  cell.ordinary = all && s.reads_h && !cell.draws && s.sharing == Sharing::none && (s.kind != Kind::rnn || s.peephole[0] < 0);
+  cell.W = W.data(), cell.U = U.data(), cell.b_x = b_x.data(), cell.b_h = b_h.data(), cell.V = V.data();
+  cell.p = p.data(), cell.a = a.data(), cell.a_c = a_c.data();
+  Noise noise{};
+  if (s.noise) noise = {true, true, 0x0123456789abcdefu, lstm ? 0.3 : 0.0, 0.2, mask.data()};
+  // what the backward asks for besides, in numbers of a token
+  const size_t q_width = norm ? 2 * G * H + 4 : s.kind == Kind::gru || s.kind == Kind::slstm ? H : 0;
   Panels panels{};
   kernels.pack_forward(cell, panels, threads);
 
@@ -91,6 +116,7 @@ inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, 
     edits.any = true;
     for (int slot = 0; slot < Edits::slots; ++slot) {
       if (slot < 4 ? size_t(slot) >= G || s.kind == Kind::rnn : slot == Edits::cell && !lstm) continue;
+      if (slot >= Edits::normalizer && s.kind != Kind::slstm) continue;
       const size_t width = slot == Edits::hidden ? P : H;
       rows[size_t(slot)].resize(N);
       for (size_t n = 0; n < N; ++n)
@@ -102,7 +128,7 @@ inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, 
     }
   }
   Forward f{};
-  f.sequences = sequences, f.panels = &panels, f.threads = threads, f.edits = edits;
+  f.sequences = sequences, f.panels = &panels, f.threads = threads, f.edits = edits, f.noise = noise;
   f.x = x.data(), f.h_0 = h_0.data(), f.c_0 = c_0.data();
   if (wishes.in_place) {
     f.h = h_0.data(), f.c_n = c_0.data();
@@ -112,31 +138,33 @@ inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, 
     return results;
   }
   f.h = result("h", true, N * P, c.dtype), f.h_n = result("h_n", true, B * P, c.dtype);
-  f.c_n = result("c_n", lstm, B * H, c.dtype);
-  f.c = result("c", lstm && wishes.record, N * H, exact);
+  f.c_n = result("c_n", lstm, B * C * H, c.dtype);
+  f.c = result("c", lstm && wishes.record, N * C * H, exact);
   f.gates = result("gates", wishes.record, N * G * H, c.dtype);
   f.pre = result("pre", wishes.record, N * G * H, c.dtype);
-  f.q = result("q", gru && wishes.record, N * H, c.dtype);
+  f.q = result("q", q_width && wishes.record, N * q_width, c.dtype);
   kernels.forward(f);
   if (!wishes.record) return results;
 
   kernels.pack_backward(cell, panels, threads);
   Backward b{};
   b.sequences = sequences, b.panels = &panels, b.threads = threads;
-  b.pre = f.pre, b.edits = edits;
+  b.pre = f.pre, b.edits = edits, b.noise = noise, b.h_read = f.h, b.h_0_read = f.h_0;
   b.x = f.x, b.h_0 = f.h_0, b.c_0 = f.c_0, b.h = f.h, b.c = f.c, b.gates = f.gates, b.q = f.q;
   b.dh = dh.data(), b.dc = wishes.states ? dc.data() : nullptr;
   if (wishes.gates) b.dgates = dgates.data(), b.dpre = dpre.data();
   auto wanted = [&](int bit) { return (wishes.gradients >> bit & 1) != 0; };
   b.dx = result("dx", wanted(0), N * I, c.dtype), b.dh_0 = result("dh_0", wanted(1), B * P, c.dtype);
-  b.dc_0 = result("dc_0", lstm && wanted(2), B * H, c.dtype);
-  b.dW = result("dW", wanted(3), G * H * I, c.dtype), b.dU = result("dU", wanted(4), G * H * P, c.dtype);
+  b.dc_0 = result("dc_0", lstm && wanted(2), B * C * H, c.dtype);
+  b.dW = result("dW", wanted(3), G * H * I, c.dtype), b.dU = result("dU", s.reads_h && wanted(4), G * H * P, c.dtype);
   b.db_x = result("db_x", s.bias && wanted(5), G * H, c.dtype);
-  b.db_h = result("db_h", s.bias && wanted(6), G * H, c.dtype);
+  b.db_h = result("db_h", s.bias && s.reads_h && wanted(6), G * H, c.dtype);
   b.dV = result("dV", s.projection && wanted(7), P * H, c.dtype);
   b.dp = result("dp", K && wanted(8), K * H, c.dtype);
+  b.da = result("da", norm && wanted(9), 2 * G * H, c.dtype);
+  b.da_c = result("da_c", norm && lstm && wanted(10), 2 * H, c.dtype);
   b.step_dh = result("step_dh", wishes.of_steps, N * P, c.dtype);
-  b.step_dc = result("step_dc", lstm && wishes.of_steps, N * H, exact);
+  b.step_dc = result("step_dc", lstm && wishes.of_steps, N * C * H, exact);
   b.step_dgates = result("step_dgates", wishes.of_steps, N * G * H, c.dtype);
   kernels.backward(b);
   return results;

@@ -133,17 +133,11 @@ DAMAGE = {
     ],
     "batch sizes of text": lambda layers: [layers[0] | {"batch_sizes": ["a"]}],
     "too many tokens": lambda layers: [layers[0] | {"batch_sizes": [9] * 6}],
-    "an unknown squash": lambda layers: [
-        layers[0] | {"definition": layers[0]["definition"] | {"output_squash": "other"}}
-    ],
-    "gates of another cell": lambda layers: [layers[0] | {"kind": "gru"}],
-    "an unknown cell": lambda layers: [layers[0] | {"kind": "other"}],
+    "an unknown squash": lambda layers: [layers[0] | {"cell": "lstm(output_squash=other)"}],
+    "gates of another cell": lambda layers: [layers[0] | {"cell": "gru"}],
+    "an unknown cell": lambda layers: [layers[0] | {"cell": "other"}],
     "a gate that reads what there is not": lambda layers: [
-        layers[0]
-        | {
-            "definition": layers[0]["definition"]
-            | {"candidate": layers[0]["definition"]["candidate"] | {"reads": ["x", "y"]}}
-        }
+        layers[0] | {"cell": "lstm(candidate=gate(reads=('x', 'y')))"}
     ],
     "a layer without tensors": lambda layers: layers * 2,
 }

@@ -199,7 +199,7 @@ def summed_terms(x: Tensor, h: Tensor, w: Weights, G: int) -> Tensor:
 
 def summed_backward(dpre: Tensor, w: Weights, noise: StepNoise) -> tuple[Tensor, Tensor]:
     """dL/d(U h_{t-1} + b_h) (B, R, H) and dL/dh_{t-1} (B, P), where the sums are those above."""
-    dh_term = dpre if len(w.U) else dpre[:, :0]
+    dh_term = dpre if len(w.U) else dpre[..., :0, :]
     return dh_term, noise.read(dh_term.flatten(-2) @ w.U)
 
 

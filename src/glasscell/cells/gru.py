@@ -99,8 +99,8 @@ class GRU(Cell):
         noise: StepNoise = NOISELESS,
     ) -> Step:
         pre, r, q = self._reset(x, h, w, edits, noise)
-        z = edits.apply("update_gate", noise.gate(self.update_gate, pre[:, -2]))
-        n = edits.apply("candidate", noise.gate(self.candidate, pre[:, -1]))
+        z = edits.apply("update_gate", noise.gate(self.update_gate, pre[..., -2, :]))
+        n = edits.apply("candidate", noise.gate(self.candidate, pre[..., -1, :]))
         h_new = (1 - z) * n + z * h
         h_t = edits.apply("hidden", noise.held("hidden", h_new, h))
         gates = (z, n) if r is None else (r, z, n)
@@ -117,7 +117,7 @@ class GRU(Cell):
         edits: StepEdits = UNEDITED,
         noise: StepNoise = NOISELESS,
     ) -> StepBackward:
-        z, n = step.gates[:, -2], step.gates[:, -1]  # each (B, H)
+        z, n = step.gates[..., -2, :], step.gates[..., -1, :]  # each (B, H)
         slopes = self.slopes(step, edits, noise)
         k = self.G - 2  # the place of z
         dh = torch.zeros_like(step.h) if d.h is None else edits.backward("hidden", d.h)
@@ -131,7 +131,7 @@ class GRU(Cell):
         dh_prev = added(dh_new * z, dh_held)
         if self.reset_gate is None:
             dpre = torch.stack((dz_pre, dn_pre), -2)
-            dh_term = dpre if len(w.U) else dpre[:, :0]
+            dh_term = dpre if len(w.U) else dpre[..., :0, :]
             return StepBackward(
                 dx_term=dpre,
                 dh_term=dh_term,
@@ -140,7 +140,7 @@ class GRU(Cell):
             )
 
         # n_pre = W_n x_t + b_n + r_t * q_t, or + U_n (r_t * h_{t-1}) + b'_n
-        r = step.gates[:, 0]
+        r = step.gates[..., 0, :]
         dw = {}
         if self.reset_after:
             assert step.q is not None
@@ -157,7 +157,7 @@ class GRU(Cell):
         if self.reset_after:
             dh_prev = dh_prev + noise.read(dh_term.flatten(-2) @ w.U)
         else:
-            of_gates = dh_term[:, :2].flatten(-2)
+            of_gates = dh_term[..., :2, :].flatten(-2)
             dh_prev = dh_prev + noise.read(of_gates @ w.U[: 2 * H])
             dw["U"] = torch.cat((of_gates.T @ noise.read(h), dq.T @ noise.read(r * h)))
         return StepBackward(

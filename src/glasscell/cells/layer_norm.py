@@ -97,13 +97,13 @@ class NormalisedLSTM(Cell):
         assert w.a_c is not None
         pre, _ = self.preactivations(x, noise.read(h), w)
         i, f, g = (
-            edits.apply(gate.name, noise.gate(gate, pre[:, k]))
+            edits.apply(gate.name, noise.gate(gate, pre[..., k, :]))
             for k, gate in enumerate(self.gates[:3])
         )
         c_new = f * c + i * g
         c_t = edits.apply("cell", noise.held("cell", c_new, c))
         shown = edits.apply("cell", c_new) if "cell" in noise.stays else c_t
-        o = edits.apply("output_gate", noise.gate(self.output_gate, pre[:, 3]))
+        o = edits.apply("output_gate", noise.gate(self.output_gate, pre[..., 3, :]))
         h_new = o * self.output_squash.apply(w.a_c[0] * normalised(shown) + w.a_c[1])
         if w.V is not None:
             h_new = h_new @ w.V.T  # (B, P)
@@ -175,8 +175,8 @@ class NormalisedGRU(Cell):
         noise: StepNoise = NOISELESS,
     ) -> Step:
         pre, r, q = self._reset(x, h, w, edits, noise)
-        z = edits.apply("update_gate", noise.gate(self.update_gate, pre[:, 1]))
-        n = edits.apply("candidate", noise.gate(self.candidate, pre[:, 2]))
+        z = edits.apply("update_gate", noise.gate(self.update_gate, pre[..., 1, :]))
+        n = edits.apply("candidate", noise.gate(self.candidate, pre[..., 2, :]))
         h_t = edits.apply("hidden", noise.held("hidden", (1 - z) * n + z * h, h))
         return Step(pre, torch.stack((r, z, n), -2), h_t, q=q)
 

@@ -97,7 +97,7 @@ class MUT(Cell):
         pre, r = [], h.new_zeros(())
         for gate in self.gates:
             read = h if gate is not self.candidate else r * h
-            total = h.new_zeros(len(x), H)
+            total = h.new_zeros(h.shape)
             for v in gate.reads:
                 if v == "x":
                     total = total + product("W", "b_x", x)
@@ -121,8 +121,8 @@ class MUT(Cell):
         noise: StepNoise = NOISELESS,
     ) -> Step:
         pre, r = self._sums(x, h, w, edits, noise)
-        z = edits.apply("update_gate", noise.gate(self.update_gate, pre[:, 1]))
-        n = edits.apply("candidate", noise.gate(self.candidate, pre[:, 2]))
+        z = edits.apply("update_gate", noise.gate(self.update_gate, pre[..., 1, :]))
+        n = edits.apply("candidate", noise.gate(self.candidate, pre[..., 2, :]))
         h_t = edits.apply("hidden", noise.held("hidden", n * z + h * (1 - z), h))
         return Step(pre, torch.stack((r, z, n), -2), h_t)
 
