@@ -270,7 +270,7 @@ def _times(a: Tensor | None, b: Tensor) -> Tensor:
 
 
 def _or_one(total: Tensor) -> Tensor:
-    """So that two gates that are both shut, as drawn ones can be, let nothing through: not 0 / 0."""
+    """So that two gates that are both shut, as drawn ones can be, let nothing through."""
     return torch.where(total == 0, 1, total)
 
 

@@ -22,9 +22,7 @@ class FirstWeights:
             known = " or ".join(f'"{name}"' for name in DRAWS)
             raise InputError(f"init: expected {known}, got {self.init!r}")
         if self.forget_bias is not None and self.chrono is not None:
-            raise InputError(
-                "chrono: it draws the bias that forget_bias sets; give one of them"
-            )
+            raise InputError("chrono: it draws the bias that forget_bias sets; give one of them")
 
     def draw(self, cell: Cell, w: Weights) -> None:
         """Draws the weights of one layer in one direction, in place."""
