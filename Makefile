@@ -23,7 +23,7 @@ SANITIZED = $(BIN)/cmake -S . -B build/$(1) -G Ninja -DGLASSCELL_SANITIZE=$(2) \
   $(BIN)/cmake --build build/$(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format bench sanitize clean
+.PHONY: help demo test test-slow lint format bench docs sanitize clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -64,6 +64,9 @@ format: $(READY)  ## rewrite the sources in the project's style
 
 bench: $(READY)  ## peers side by side, in one run
 	$(BIN)/glasscell bench
+
+docs: $(READY)  ## the pages about the variants, written anew
+	$(BIN)/python -m glasscell.explaining.variant_pages docs/variants
 
 sanitize: $(VENV)/.packages  ## the kernels under AddressSanitizer, UBSan and ThreadSanitizer
 	$(call SANITIZED,sanitize,address$(COMMA)undefined,$(or $(GLASSCELL_VARIANTS),all))

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 import glasscell
+from glasscell.cells import VARIANTS
 from glasscell.examples import EXAMPLES
+from glasscell.explaining import card
 from glasscell.training import load
 
 LINE = "The is an object."
@@ -105,6 +107,10 @@ def test_narrow_terminals_get_narrow_sentences(cli, monkeypatch):
         (["nowhere", "-t", "is"], "nowhere"),
         (["--example", "nothing"], f"example: expected one of {', '.join(EXAMPLES)}, got"),
         (["--example", "forget-layer", "--step", "1"], "--example needs no --step"),
+        (["--cell", "jannet"], "there is no variant 'jannet'; did you mean janet"),
+        (["--cell", "lstm(no=1)"], "there is no no"),
+        (["--cell", "janet", "--cells"], "--cell needs no --cells: choose one"),
+        (["RUN", "--cell", "janet"], "--cell needs no RUN: choose one"),
         (["--example", "forget-layer", "--format", "pdf"], "--format"),
         (
             ["--example", "forget-layer", "--out", "a.pdf"],
@@ -125,3 +131,21 @@ def test_help_names_the_examples(cli):
     assert "glasscell explain --example forget-layer" in told
     for name in EXAMPLES:
         assert name in told.replace("- ", "-")
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_card_of_a_cell(cli, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    result = cli("explain", "--cell", "slstm")
+    assert result.code == 0
+    assert result.out == card("slstm").text(min(columns, 100))
+    assert "f_t′ = exp(log σ(f_t^pre) + m_(t−1) − m_t)" in result.out
+    assert max(map(len, result.out.splitlines())) <= columns
+    line = cli("explain", "--cell", "lstm(forget_gate=None)", "--format", "markdown")
+    assert "c_t &= c_{t-1} + i_t \\odot g_t" in line.out
+
+
+def test_all_cells_in_a_table(cli):
+    out = cli("explain", "--cells").out
+    for name in VARIANTS:
+        assert re.search(rf"^{name} ", out, re.MULTILINE)

@@ -165,4 +165,6 @@ def _gate_map(gate: GateMap | str) -> GateMap:
         if gate.reads != ("x", "h"):
             raise ValueError(f"{gate.name}: expected reads=('x', 'h'), got {gate.reads}")
         return gate
-    return GateMap(gate, gate[0], SIGMOID if gate.endswith("gate") else TANH)
+    # a candidate is g, as an LSTM's: c is the cell state
+    letter = "g" if gate == "candidate" else gate[0]
+    return GateMap(gate, letter, SIGMOID if gate.endswith("gate") else TANH)

@@ -1,4 +1,6 @@
-"""`glasscell explain`: one step written out with its numbers, of a trained model or an example."""
+"""`glasscell explain`: one step written out with its numbers, of a trained model or an example;
+and what each kind of cell is.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from glasscell.errors import UserError
+from glasscell.errors import InputError, UserError
 from glasscell.examples import EXAMPLES, tell_example
 
 if TYPE_CHECKING:
@@ -72,6 +74,20 @@ def explain(
             help=f"An example in place of a model: {', '.join(EXAMPLES)}.",
         ),
     ] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option(
+            "--cell",
+            "-c",
+            metavar="CELL",
+            help="What a cell is, in place of a model: a variant's name, or a line such as "
+            '"lstm(forget_gate=None)".',
+            show_default=False,
+        ),
+    ] = None,
+    cells: Annotated[
+        bool, typer.Option("--cells", help="All variants that have a name, in a table.")
+    ] = False,
     form: Annotated[
         Format | None,
         typer.Option("--format", help="How it is written.", show_default="after FILE, or text"),
@@ -86,6 +102,8 @@ def explain(
 
         glasscell explain --example forget-layer
 
+        glasscell explain --cell janet
+
         glasscell explain runs/book --text "Once upon" --step 3 --units 3,5
 
         glasscell explain runs/book --text "Once upon" --out step.html
@@ -95,11 +113,21 @@ def explain(
     form = form or _form_of(out)
     if out is not None:
         refuse_unwritable(out)  # before anything long is read
+    of_model = {"RUN": run, "--text": text, "--step": step, "--layer": layer, "--units": units}
+    alone = {"--example": example, "--cell": cell, "--cells": cells or None}
+    asked = [name for name, value in alone.items() if value is not None]
+    beside = [name for name, value in of_model.items() if value is not None]
+    if asked and (asked[1:] or beside):
+        others = " and no ".join(asked[1:] + beside)
+        raise UserError(f"{asked[0]} needs no {others}: choose one")
     if example is not None:
-        given = {"RUN": run, "--text": text, "--step": step, "--layer": layer, "--units": units}
-        if beside := [name for name, value in given.items() if value is not None]:
-            raise UserError(f"--example needs no {' and no '.join(beside)}: choose one")
         found = _example(example)
+    elif cell is not None:
+        found = _card(cell)
+    elif cells:
+        from glasscell.explaining import listed
+
+        found = listed()
     else:
         found = _of_model(run, text, step, layer, units)
     if form is Format.text:
@@ -138,11 +166,23 @@ def _example(name: str) -> Explanation:
     return tell_example(name)
 
 
+def _card(cell: str) -> Explanation:
+    from glasscell.explaining import card
+
+    try:
+        return card(cell)
+    except InputError as error:
+        raise UserError(str(error)) from None
+
+
 def _of_model(
     run: Path | None, text: str | None, step: str | None, layer: str | None, units: str | None
 ) -> Explanation:
     if run is None:
-        raise UserError("name a model folder, or an example with --example forget-layer")
+        raise UserError(
+            "name a model folder, or an example with --example forget-layer, or a cell with "
+            "--cell janet"
+        )
     if text is None:
         raise UserError('say what the model reads, with --text "..."')
     steps = [-1] if step is None else _numbers("step", step)

@@ -1,5 +1,6 @@
-"""One step of a cell written out, and what such an explanation is made of."""
+"""One step of a cell written out, what such an explanation is made of, and cards of variants."""
 
+from glasscell.explaining.cards import CARDS, card, listed
 from glasscell.explaining.document import Explanation, joined
 from glasscell.explaining.entry import explain
 from glasscell.explaining.numerals import number, percent
@@ -19,6 +20,7 @@ from glasscell.explaining.pieces import (
 )
 
 __all__ = [
+    "CARDS",
     "Check",
     "Code",
     "Equation",
@@ -31,8 +33,10 @@ __all__ = [
     "Prose",
     "Table",
     "Vector",
+    "card",
     "explain",
     "joined",
+    "listed",
     "literal",
     "number",
     "percent",

@@ -1,10 +1,9 @@
 """That what is shown adds up: to what the cell's own step gives, and to what a run recorded."""
 
-import numpy as np
 import torch
 
-from glasscell.explaining.formulas import Sum, gate_sums, output_sum, state_sums
 from glasscell.explaining.moment import Moment
+from glasscell.explaining.named import Numbers, largest_gap
 from glasscell.explaining.numerals import number
 from glasscell.explaining.pieces import (
     Check,
@@ -25,12 +24,12 @@ EDITED_RECORD = (
 ROUNDINGS = 200  # as many of a run's own roundings may lie between it and float64
 
 
-def accounts(moment: Moment, named: dict[str, np.ndarray]) -> list[Piece]:
-    """The last part of an explained step: its sums added up again, and the run beside them."""
+def accounts(moment: Moment, numbers: Numbers) -> list[Piece]:
+    """The last part of an explained step: its equations worked out, and the run beside them."""
     computed = moment.weights is not None
     pieces: list[Piece] = []
     if computed or not moment.edited:
-        gap = max(_gaps(moment, named))
+        gap = max(numbers.gaps.values(), default=0.0)
         told = "what the cell's own step gives" if computed else "what the record holds"
         pieces.append(
             Check(
@@ -44,22 +43,6 @@ def accounts(moment: Moment, named: dict[str, np.ndarray]) -> list[Piece]:
     elif computed and moment.recorded:
         pieces.append(_beside_the_run(moment))
     return [Heading("Does it add up?"), *pieces]
-
-
-def _gaps(moment: Moment, named: dict[str, np.ndarray]) -> list[float]:
-    sums = [largest_gap(s.value(named), named[s.left]) for s in _sums(moment, named)]
-    again = (g.squash.apply(v) for g, v in zip(moment.cell.gates, moment.step.pre, strict=True))
-    pairs = zip(again, moment.step.gates, strict=True)
-    return sums + [largest_gap(mine.numpy(), theirs.numpy()) for mine, theirs in pairs]
-
-
-def _sums(moment: Moment, named: dict[str, np.ndarray]) -> list[Sum]:
-    sums = list(state_sums(moment.cell))
-    if moment.weights is not None:
-        for gate in moment.cell.gates:
-            sums += gate_sums(moment.cell, gate, moment.weights)
-    shows = output_sum(moment.cell, moment.P != moment.H or "m_t" in named)
-    return [*sums, shows] if shows is not None and shows.left in named else sums
 
 
 def _beside_the_run(moment: Moment) -> Check:
@@ -83,12 +66,3 @@ def _rounding(moment: Moment) -> float:
     dtype = moment.recorded[0].dtype if moment.recorded else torch.float32
     eps = max(torch.finfo(dtype).eps, torch.finfo(torch.float32).eps)  # sigmoid and tanh are fast
     return ROUNDINGS * eps if eps < 1e-4 else 8 * eps
-
-
-def largest_gap(a: np.ndarray, b: np.ndarray) -> float:
-    """The largest difference, relative to numbers above one; 0 where both are the same NaN or
-    infinity.
-    """
-    with np.errstate(invalid="ignore"):
-        gaps = np.abs(a - b) / np.maximum(1.0, np.abs(b))
-    return float(np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, gaps).max(initial=0.0))

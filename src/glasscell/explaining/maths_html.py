@@ -91,7 +91,8 @@ def _grid(grid: maths.Grid) -> str:
             f"<mtr>{''.join(f'<mtd>{_node(cell)}</mtd>' for cell in row)}</mtr>"
             for row in grid.rows
         )
-        inside = f'<mtable class="{grid.kind}">{rows}</mtable>'
+        display = ' displaystyle="true"' if grid.kind == "aligned" else ""
+        inside = f'<mtable class="{grid.kind}"{display}>{rows}</mtable>'
     if grid.kind in _DRAWN:
         return inside
     left, right = (

@@ -55,7 +55,22 @@ def lines(latex: str, width: int) -> list[str]:
     """A displayed formula: broken before its relations where it is wider than `width`, and before
     a plus where a part of it still is.
     """
-    nodes = _spaced(maths.read(latex))
+    whole = maths.read(latex)
+    if len(whole.items) == 1 and isinstance(whole.items[0], maths.Grid):
+        grid = whole.items[0]
+        if grid.kind == "aligned" and _grid(grid).width > width:  # each row by itself
+            rows = (maths.Row(tuple(cells)) for cells in grid.rows)
+            return [text for row in rows for text in _lines(row, width)]
+    return _lines(whole, width)
+
+
+def _lines(row: maths.Row, width: int) -> list[str]:
+    flat = [
+        each
+        for item in row.items
+        for each in (item.items if isinstance(item, maths.Row) else [item])
+    ]
+    nodes = _spaced(maths.Row(tuple(flat)))
     rows: list[Box] = []
     for part in _parts(nodes, RELATIONS):
         pieces = [part]
@@ -242,8 +257,10 @@ def _grid(grid: maths.Grid) -> Box:
     n = max(len(row) for row in boxes)
     boxes = [row + [Box(("",))] * (n - len(row)) for row in boxes]
     widths = [max(row[k].width for row in boxes) for k in range(n)]
-    gap = "  " if grid.kind.endswith("matrix") else " "
+    is_aligned = grid.kind == "aligned"  # what follows a & begins with a sign, and its room
+    gap = "" if is_aligned else "  " if grid.kind.endswith("matrix") else " "
     lines: list[str] = []
+    below_tall = False  # so that a fraction does not run into its neighbours
     for row in boxes:
         cells = []
         for k, box in enumerate(row):
@@ -252,7 +269,10 @@ def _grid(grid: maths.Grid) -> Box:
             padded = [f"{t}{missing}" if to_the_left else f"{missing}{t}" for t in box.lines]
             cells.append(Box(tuple(padded), box.level))
         with_gaps = [part for cell in cells for part in (Box((gap,)), cell)][1:]
-        lines += beside(with_gaps).lines
+        whole = beside(with_gaps)
+        apart = [""] if is_aligned and lines and (whole.height > 1 or below_tall) else []
+        below_tall = whole.height > 1
+        lines += [*apart, *whole.lines]
     width = max(map(columns, lines))
     lines = [text + " " * (width - columns(text)) for text in lines]
     left, right = (_fence(bracket, len(lines)) for bracket in (grid.left, grid.right))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from glasscell.cells import Cell, Step, Weights
+from glasscell.cells import NOISELESS, Cell, Step, StepNoise, Weights
 from glasscell.errors import InputError
 
 
@@ -15,9 +15,9 @@ class Moment:
 
     Attributes:
         cell: the equations.
-        step: what they gave, without a batch: pre and gates (G, H), h (P,), c (H,), q (H,).
+        step: what they gave, without a batch: pre and gates (G, H), h (P,), c (C*H,), q (H,).
         h: (P,) the hidden state before.
-        c: (H,) the cell state before, of cells that have one.
+        c: (C*H,) the cell state before, and what else the cell carries, of cells that have one.
         x: (I,) the input; None where only a record of the step is there.
         weights: what the cell computed with; None likewise.
         name: which layer it is: "encoder.l0"; empty for a cell by itself.
@@ -26,6 +26,8 @@ class Moment:
         recorded: (h, and c if there is one) that a run of the model really gave at this step.
         edited: whether that run was edited at this layer, so that it may have given other numbers.
         inputs: what x is, in words: "the character 'a'"; prose.
+        noise: what chance did in this step, without a batch.
+        dropped: whether the run left out some of the recurrent weights.
     """
 
     cell: Cell
@@ -40,6 +42,8 @@ class Moment:
     recorded: tuple[Tensor, ...] = ()
     edited: bool = False
     inputs: str = ""
+    noise: StepNoise = NOISELESS
+    dropped: bool = False
 
     @classmethod
     def of(
@@ -49,9 +53,13 @@ class Moment:
         x: Tensor,
         h: Tensor | None = None,
         c: Tensor | None = None,
+        noise: StepNoise = NOISELESS,
         **more: object,
     ) -> "Moment":
-        """The step that a cell takes from x (I,), h (P,) and c (H,); states absent are zeros.
+        """The step that a cell takes from x (I,), h (P,) and c (C*H,); states absent are zeros.
+
+        Args:
+            noise: of this one sequence.
 
         Raises:
             InputError: sizes that do not fit.
@@ -65,10 +73,17 @@ class Moment:
             if c is not None:
                 raise InputError(f"c: a {cell.kind} has no cell state; leave it out")
         else:
-            c = torch.zeros(H).double() if c is None else _vector("c", c, H, "units")
+            n, told = cell.C * H, "units" if cell.C == 1 else f"units of {', '.join(cell.carried)}"
+            c = torch.zeros(n).double() if c is None else _vector("c", c, n, told)
+        before = x[None], h[None], None if c is None else c[None], w
         with torch.no_grad():
-            step = cell.step(x[None], h[None], None if c is None else c[None], w)
-        return cls(cell, _without_batch(step), h, c, x, w, **more)  # type: ignore[arg-type]
+            if noise is NOISELESS:
+                step = cell.step(*before)
+            else:
+                step = cell.step(*before, noise=_precise(noise))
+        return cls(
+            cell, _without_batch(step), h, c, x, w, noise=one_sequences(noise), **more  # type: ignore[arg-type]
+        )  # fmt: skip
 
     @property
     def H(self) -> int:
@@ -83,24 +98,27 @@ class Moment:
 
 def _units(cell: Cell, w: Weights) -> int:
     """H, once all weights are known to belong together."""
-    if w.W.dim() != 2 or w.U.dim() != 2 or w.W.shape[0] % cell.G or w.W.shape[0] == 0:
+    X = cell.reading("x")
+    if w.W.dim() != 2 or w.U.dim() != 2 or w.W.shape[0] % X or w.W.shape[0] == 0:
         raise InputError(
-            f"weights: expected W (G*H, I) and U (G*H, P) with G = {cell.G} gates, "
-            f"got {tuple(w.W.shape)} and {tuple(w.U.shape)}"
+            f"weights: expected W (X*H, I) and U (R*H, P) where X = {X} and R = "
+            f"{cell.reading('h')} gates read x and h, got {tuple(w.W.shape)} and {tuple(w.U.shape)}"
         )
-    H = w.W.shape[0] // cell.G
-    P = w.U.shape[1]
-    K = sum(gate.peephole is not None for gate in cell.gates)
-    rows = (cell.G * H,)
-    expected = {"U": (*rows, P), "b_x": rows, "b_h": rows, "V": (P, H), "p": (K, H)}
-    for name, shape in expected.items():
-        given = getattr(w, name)
-        if given is not None and tuple(given.shape) != shape:
-            raise InputError(f"weights.{name}: expected {shape}, got {tuple(given.shape)}")
-    if w.p is None and K:
-        raise InputError(f"weights.p: expected {(K, H)}, one row a peephole, got none")
-    if w.V is None and P != H:
-        raise InputError(f"weights.U: expected {(cell.G * H, H)}, got {tuple(w.U.shape)}")
+    H, P = w.W.shape[0] // X, w.U.shape[1]
+    try:
+        expected = cell.shapes(w.W.shape[1], H, P)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    if w.V is not None:
+        expected["V"] = (P, H)
+    for name, given in zip(w._fields, w, strict=True):
+        if given is None:
+            if name in expected and not name.startswith("b_"):
+                raise InputError(f"weights.{name}: expected {expected[name]}, got none")
+        elif name in expected and tuple(given.shape) != expected[name]:
+            raise InputError(f"weights.{name}: expected {expected[name]}, got {tuple(given.shape)}")
+        elif name not in expected:
+            raise InputError(f"weights.{name}: a {cell.kind} has none, got {tuple(given.shape)}")
     return H
 
 
@@ -116,3 +134,26 @@ def _vector(name: str, given: object, n: int, what: str) -> Tensor:
 def _without_batch(step: Step) -> Step:
     values = {f.name: getattr(step, f.name) for f in fields(step)}
     return replace(step, **{name: None if v is None else v[0] for name, v in values.items()})
+
+
+def _precise(noise: StepNoise) -> StepNoise:
+    """The same in float64."""
+    if noise is NOISELESS:
+        return noise
+
+    def exact(v: Tensor) -> Tensor:
+        return v.detach().double().cpu()
+
+    draws = {name: exact(u) for name, u in noise.draws.items()}
+    stays = {state: exact(k) if isinstance(k, Tensor) else k for state, k in noise.stays.items()}
+    return StepNoise(draws, stays, None if noise.mask is None else exact(noise.mask))
+
+
+def one_sequences(noise: StepNoise) -> StepNoise:
+    """The noise of a single sequence in float64, without a batch."""
+    if noise is NOISELESS:
+        return noise
+    noise = _precise(noise)
+    draws = {name: u[0] for name, u in noise.draws.items()}
+    stays = {state: k[0] if isinstance(k, Tensor) else k for state, k in noise.stays.items()}
+    return StepNoise(draws, stays, None if noise.mask is None else noise.mask[0])

@@ -1,61 +1,163 @@
-"""Every vector of a step under the name that its equation gives it."""
+"""Every vector and matrix of a step under the name that its equations give it."""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from glasscell.cells import LSTM
-from glasscell.cells.gates import input_term, recurrent_term
-from glasscell.explaining.formulas import activation, before_squash, shown_cell, subscript
+from glasscell.cells import Cell, GateMap, Weights
+from glasscell.explaining.formulas import before_squash, subscript
+from glasscell.explaining.kinds import telling
 from glasscell.explaining.moment import Moment
+from glasscell.explaining.telling import GatePart, Setting, Telling
+
+READ_H = ("h", "tanh_h")  # through a matrix
 
 
-def named_vectors(moment: Moment) -> dict[str, np.ndarray]:
-    """(n,) float64 for each name that `glasscell.explaining.formulas` uses of this step.
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """A step's telling with its numbers.
 
-    Gates and states are those of the cell's step; the products are made by the same functions
-    that its step is made of.
+    Attributes:
+        telling: what is told.
+        named: (n,) or (rows, columns) float64 for each name; what the cell's own step gave, and
+            where it gives none, as of a sum within a sum, what the equation comes to.
+        gaps: for each equation whose left side the step gives itself, how far the right side is
+            from it at most, relative to numbers above one.
+        two_biases: whether b_f is the sum of two.
     """
-    cell, step, w = moment.cell, moment.step, moment.weights
-    named: dict[str, Tensor | None] = {"h_{t-1}": moment.h, "c_{t-1}": moment.c, "x_t": moment.x}
-    for k, gate in enumerate(cell.gates):
-        named[before_squash(gate)] = step.pre[k]
-        named[activation(gate)] = step.gates[k]
-        named[f"1 - {activation(gate)}"] = 1 - step.gates[k]
-    named |= {"c_t": step.c, "h_t": step.h, "q_t": step.q}
-    if isinstance(cell, LSTM) and step.c is not None:
-        named[shown_cell(cell)] = cell.output_squash.apply(step.c)
+
+    telling: Telling
+    named: dict[str, np.ndarray]
+    gaps: dict[str, float]
+    two_biases: bool = True
+
+
+def numbers_of(moment: Moment) -> Numbers:
+    """The numbers of a step, and what is told of it."""
+    told = telling(moment.cell, _setting(moment))
+    named = _known(moment, told)
+    gaps: dict[str, float] = {}
+    with np.errstate(all="ignore"):
+        for equation in told.equations:
+            try:
+                value = equation.right.value(named)
+            except KeyError:  # a record knows no weights
+                continue
+            if equation.left in named:
+                gaps[equation.left] = largest_gap(value, named[equation.left])
+            else:
+                named[equation.left] = value
+    w = moment.weights
+    two = w is None or (w.b_x is not None and w.b_h is not None)
+    return Numbers(told, named, gaps, two)
+
+
+def largest_gap(a: np.ndarray, b: np.ndarray) -> float:
+    """The largest difference, relative to numbers above one; 0 where both are the same NaN or
+    infinity.
+    """
+    with np.errstate(invalid="ignore"):
+        gaps = np.abs(a - b) / np.maximum(1.0, np.abs(b))
+    return float(np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, gaps).max(initial=0.0))
+
+
+def _setting(moment: Moment) -> Setting:
+    cell, w, noise = moment.cell, moment.weights, moment.noise
+    setting = Setting(
+        biased=w is None or w.b_x is not None or w.b_h is not None,
+        projected=moment.P != moment.H or (w is not None and w.V is not None),
+        drawn=frozenset(noise.draws),
+        held=frozenset(noise.stays),
+        masked=noise.mask is not None,
+    )
+    if cell.kind != "custom":
+        return setting
+    if w is None:  # what its function squashes cannot be known
+        remade = frozenset(gate.name for gate in cell.gates)
+    else:
+        plain = telling(cell, setting)
+        known = _known(moment, plain)
+        remade = frozenset(part.gate.name for part in plain.gates if not _is_its_sum(part, known))
+    return replace(setting, remade=remade)
+
+
+def _is_its_sum(part: GatePart, named: dict[str, np.ndarray]) -> bool:
+    assert part.pre is not None
+    return largest_gap(part.pre.right.value(named), named[part.pre.left]) < 1e-9
+
+
+def _known(moment: Moment, told: Telling) -> dict[str, np.ndarray]:
+    """What came in, the weights, and what the step gave."""
+    cell, step = moment.cell, moment.step
+    known: dict[str, Tensor | float | None] = {
+        "x_t": moment.x,
+        "h_{t-1}": moment.h,
+        "h_t": step.h,
+        "q_t": step.q,
+        "\\beta": getattr(cell, "beta", None),
+    }
+    for time, carried in (("{t-1}", moment.c), ("t", step.c)):
+        parts = () if carried is None else carried.chunk(cell.C)
+        for name, part in zip(cell.carried, parts, strict=False):
+            known[f"{told.letters[name]}_{time}"] = part
+    if moment.c is not None and cell.C == 4:
+        known["s_{t-1}"] = moment.c[moment.H :]
+    places = {gate.name: k for k, gate in enumerate(cell.gates)}
+    for part in told.gates:
+        k = places[part.gate.name]
+        known[before_squash(part.gate)], known[part.symbol] = step.pre[k], step.gates[k]
     if (carried := cell.carry(step.gates)) is not None:
-        named["\\text{write}"] = carried[1]
-    if w is not None and moment.x is not None:
-        named |= _products(moment)
-        if w.V is not None:  # the same step, without its projection
-            c = None if moment.c is None else moment.c[None]
-            bare = cell.step(moment.x[None], moment.h[None], c, w._replace(V=None))
-            named["m_t"] = bare.h[0]
-    return {name: v.detach().double().numpy() for name, v in named.items() if v is not None}
+        known["\\text{write}"] = carried[1]
+    noise = moment.noise
+    known |= {f"u_{part.gate.letter}": noise.draws.get(part.gate.name) for part in told.gates}
+    known |= {f"k_{state[0]}": stays for state, stays in noise.stays.items()}
+    known["\\mu"] = noise.mask
+    if moment.weights is not None:
+        known |= _weights(cell, told, moment.weights, moment.H)
+    return {name: _array(v) for name, v in known.items() if v is not None}
 
 
-def _products(moment: Moment) -> dict[str, Tensor]:
-    """W x, U h and the biases, gate by gate."""
-    cell, w, x, G = moment.cell, moment.weights, moment.x, moment.cell.G
-    assert w is not None
-    assert x is not None
-    bare = w._replace(b_x=None, b_h=None)
-    from_x, from_h = input_term(x, bare, G), recurrent_term(moment.h, bare, G)  # (G, H)
-    found: dict[str, Tensor] = {}
-    peeking = [gate.name for gate in cell.gates if gate.peephole]
-    for k, gate in enumerate(cell.gates):
-        letter = subscript(cell, gate)
-        found[f"W{letter} x_t"], found[f"U{letter} h_{{t-1}}"] = from_x[k], from_h[k]
-        b_x, b_h = (None if b is None else b.unflatten(0, (G, -1))[k] for b in (w.b_x, w.b_h))
-        reads_past_apart = moment.step.q is not None and gate.name == "candidate"
-        if reads_past_apart:  # the reset gate multiplies the one bias and not the other
-            for name, b in ((f"b{letter}", b_x), (f"b'{letter}", b_h)):
-                found[name] = torch.zeros_like(from_x[k]) if b is None else b
-        elif b_x is not None or b_h is not None:
-            given = [b for b in (b_x, b_h) if b is not None]
-            found[f"b{letter}"] = given[0] if len(given) == 1 else given[0] + given[1]
+def _weights(cell: Cell, told: Telling, w: Weights, H: int) -> dict[str, Tensor | float | None]:
+    """Each gate's own rows, by name."""
+    found: dict[str, Tensor | float | None] = {"V": w.V}
+    for part in told.gates:
+        gate = part.gate
+        k = subscript(cell, gate)
+        vectors = dict(part.vectors)
+        for matrix, stacked, reads in (("W", w.W, ("x",)), ("U", w.U, READ_H)):
+            found[f"{matrix}{k}"] = _rows(cell, gate, stacked, reads, H)
+        b_x, b_h = _rows(cell, gate, w.b_x, ("x",), H), _rows(cell, gate, w.b_h, READ_H, H)
+        zeros = w.W.new_zeros(H)
+        b_x, b_h = (zeros if b is None else b for b in (b_x, b_h))
+        if f"b'{k}" in vectors:  # a gate multiplies the one bias and not the other
+            found[f"b{k}"], found[f"b'{k}"] = b_x, b_h
+        else:
+            found[f"b{k}"] = b_x + b_h
         if gate.peephole and w.p is not None:
-            found[f"p{letter}"] = w.p[peeking.index(gate.name)]
+            name = "u" if gate.peephole == "h_own" else f"p{k}"
+            found[name] = w.p[cell.peepholes.index(gate.name)]
+        place = [each.name for each in cell.gates].index(gate.name)
+        if w.a is not None:
+            found[f"a{k}"], found[f"a'{k}"] = w.a.unflatten(1, (cell.G, H))[:, place]
+    if w.S is not None:
+        found |= {f"S_{letter}": block for letter, block in zip("ifo", w.S.split(H), strict=True)}
+    if w.a_c is not None:
+        found["a_c"], found["b_c"] = w.a_c
     return found
+
+
+def _rows(
+    cell: Cell, gate: GateMap, stacked: Tensor | None, reads: tuple[str, ...], H: int
+) -> Tensor | None:
+    """A gate's rows of what is stacked for those that read one of these; None if it does not."""
+    readers = [each.name for each in cell.gates if any(v in each.reads for v in reads)]
+    if stacked is None or gate.name not in readers:
+        return None
+    k = readers.index(gate.name)
+    return stacked[k * H : (k + 1) * H]
+
+
+def _array(values: Tensor | float) -> np.ndarray:
+    return torch.as_tensor(values, dtype=torch.float64).detach().numpy()

@@ -1,16 +1,19 @@
 """The steps that a model took, with the weights and inputs of its layers: a run is watched."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from glasscell.cells import Cell, Step
+from glasscell.cells import NOISELESS, Cell, Step, StepNoise, Weights
+from glasscell.engines import Call
+from glasscell.engines.noise import step_noise
 from glasscell.errors import InputError
 from glasscell.explaining.choice import chosen
-from glasscell.explaining.moment import Moment
+from glasscell.explaining.moment import Moment, one_sequences
 from glasscell.nn import LayerRecord
 from glasscell.tracing import LayerTrace
 from glasscell.tracing.recorder import Trace
@@ -65,6 +68,7 @@ def observed(
             f"layer: expected one that runs once in a call of the model; {name} ran "
             f"{len(records)} times"
         )
+    dropped = _drops_weights(model, name)
     if is_one_step and len(records) == 1:
         return [_moment(records[0], "", None, 0, b)]
     if is_one_step:
@@ -72,7 +76,7 @@ def observed(
         return [_moment(records[t], name, t, 0, b) for t in calls]
     record = records[0]
     steps = _steps(LayerTrace.of(name, record), step, b)
-    return [_moment(record, name, t, t, b) for t in steps]
+    return [replace(_moment(record, name, t, t, b), dropped=dropped) for t in steps]
 
 
 def recorded(layer: LayerTrace, step: Steps, b: int) -> list[Moment]:
@@ -84,6 +88,13 @@ def recorded(layer: LayerTrace, step: Steps, b: int) -> list[Moment]:
 def _steps(layer: LayerTrace, step: Steps, b: int) -> list[int]:
     whose = f", the steps of sequence {b}" if layer.layout.packing.B > 1 else ""
     return chosen("step", step, len(layer.sequence("hidden", b)), whose)
+
+
+def _drops_weights(model: nn.Module, name: str) -> bool:
+    """Whether the layer of that name runs without some of its recurrent weights."""
+    path = name.rpartition(".")[0]
+    chance = getattr(model.get_submodule(path), "chance", None)
+    return model.training and chance is not None and chance.weight_dropout > 0
 
 
 def _named(names: list[str], wanted: str | None) -> str:
@@ -109,6 +120,7 @@ def _moment(record: LayerRecord, name: str, t: int | None, row: int, b: int) -> 
         x,
         seen.h,
         seen.c,
+        noise=_noise(layer, row, b),
         name=name,
         t=t,
         before=before,
@@ -126,28 +138,46 @@ def _recorded(layer: LayerTrace, t: int, b: int) -> Moment:
     earlier = t + 1 if layer.reverse else t - 1
     is_first = not 0 <= earlier < T
 
-    def before(quantity: str) -> Tensor:
+    def before(states: Tensor, initial: Tensor) -> Tensor:
         if not is_first:
-            return layer.sequence(quantity, b)[earlier].double().cpu()
-        initial = layer.initial_cell if quantity == "cell" else layer.initial_hidden
-        return (initial[b] if layer.layout.batched else initial).double().cpu()
+            return layer.of_sequence(states, b)[earlier].double().cpu()
+        initial = layer.layout.callers_states(initial)
+        return initial[b if layer.layout.batched else 0].double().cpu()
 
     gates = torch.stack([at(gate.name) for gate in cell.gates])  # (G, H)
     pre = torch.stack([at(f"pre.{gate.name}") for gate in cell.gates])
-    c = at("cell") if cell.has_cell_state else None
+    c = c_before = None
+    if cell.has_cell_state:
+        assert layer.record.c is not None
+        assert layer.c_0 is not None
+        c = layer.of_sequence(layer.record.c, b)[t].detach().double().cpu()  # (C*H,)
+        c_before = before(layer.record.c, layer.c_0)
     h = at("hidden")
     states = (h,) if c is None else (h, c)
     return Moment(
         cell,
         Step(pre, gates, h, c),
-        h=before("hidden"),
-        c=before("cell") if cell.has_cell_state else None,
+        h=before(layer.record.h, layer.h_0),
+        c=c_before,
         name=layer.name,
         t=t,
         before="that the sequence started from" if is_first else f"of step {earlier}",
         edited=bool(layer.edits),
+        noise=one_sequences(_noise(layer, t, b)),
         recorded=tuple(state.to(layer.record.h.dtype) for state in states),
     )
+
+
+def _noise(layer: LayerTrace, t: int, b: int) -> StepNoise:
+    """What chance did at step t of sequence b."""
+    cell, packing, noise = layer.definition, layer.layout.packing, layer.noise
+    if noise is None or not noise.acts_on(cell):
+        return NOISELESS
+    h, H = layer.record.h, layer.hidden_size
+    no_weights = Weights(h.new_empty(cell.reading("x") * H, 0), h.new_empty(0, h.shape[-1]))
+    call = Call(cell, no_weights, h.new_empty(len(h), 0), packing, layer.h_0, layer.c_0)
+    token = int(layer.of_sequence(torch.arange(packing.N)[:, None], b)[t])
+    return next(iter(step_noise(call._replace(noise=noise), [slice(token, token + 1)])))
 
 
 def _sequence(layer: LayerTrace, tokens: Tensor, b: int) -> Tensor:
@@ -175,8 +205,8 @@ def called_with(module: nn.Module, x: Any, h: Any, c: Any) -> tuple[Any, ...]:
         if c is not None:
             raise InputError(f"c: a {type(module).__name__} has no cell state; leave it out")
         return x, _like(h, weight)
-    H = int(module.hidden_size)  # type: ignore[arg-type]
-    P = int(getattr(module, "proj_size", 0)) or H
+    H = int(getattr(module, "carried_size", module.hidden_size))  # type: ignore[arg-type]
+    P = int(getattr(module, "proj_size", 0)) or int(module.hidden_size)  # type: ignore[arg-type]
     h = None if h is None else _like(h, weight)
     c = None if c is None else _like(c, weight)
     if h is None:

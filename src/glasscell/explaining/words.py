@@ -1,78 +1,119 @@
 """What a step did, unit by unit, in plain sentences."""
 
-import numpy as np
+import torch
 
-from glasscell.cells import LSTM, Cell, GateMap
-from glasscell.explaining.formulas import activation, shown_cell
+from glasscell.cells import Cell, name_of
 from glasscell.explaining.moment import Moment
+from glasscell.explaining.named import Numbers
 from glasscell.explaining.numerals import number, percent
+from glasscell.explaining.telling import GatePart, Telling
 
-KINDS = {"lstm": "an LSTM", "gru": "a GRU", "rnn": "a simple RNN"}
-PURPOSES = {
-    "input_gate": "How much of the candidate is let into the memory: 0 nothing, 1 all of it.",
-    "forget_gate": "How much of the old cell state stays: 0 nothing, 1 all of it.",
-    "output_gate": "How much of the memory is shown to the rest of the model: 0 nothing, 1 all.",
-    "reset_gate": "How much of the past the candidate gets to see: 0 nothing, 1 all of it.",
-    "update_gate": "How much of the old hidden state stays: 0 nothing, 1 all of it.",
-    "candidate": "What could be written into the memory, before a gate says how much of it is.",
-    "hidden": "The hidden state itself: a simple RNN has no gates, and writes it anew each step.",
-}
+PLAIN = ("lstm", "gru", "rnn", "custom")  # whose kind says it all
 
 
-def kind(cell: Cell) -> str:
-    """ "an LSTM"."""
-    return KINDS.get(cell.kind, f"a {cell.kind}")
+def kind(cell: Cell, telling: Telling) -> str:
+    """ "an LSTM"; of a variant with a name of its own "an LSTM (`janet`)"."""
+    name = name_of(cell)
+    return telling.called if name in (None, *PLAIN) else f"{telling.called} (`{name}`)"
 
 
-def gate_title(gate: GateMap) -> str:
-    return f"{gate.name.replace('_', ' ').capitalize()} ${activation(gate)}$"
+def gate_title(part: GatePart) -> str:
+    """ "Forget gate $f_t$"."""
+    return f"{part.gate.name.replace('_', ' ').capitalize()} ${part.symbol}$"
 
 
-def purpose(gate: GateMap) -> str:
+def purpose(part: GatePart) -> str:
     """What a gate is for, in a sentence."""
-    low, high = gate.squash.range
-    plain = f"Its values lie between {number(low)} and {number(high)}."
-    return PURPOSES.get(gate.name, plain)
+    low, high = part.gate.squash.range
+    return part.purpose or f"Its values lie between {number(low)} and {number(high)}."
 
 
-def sentences(moment: Moment, named: dict[str, np.ndarray], units: list[int]) -> list[str]:
+def sentences(moment: Moment, numbers: Numbers, units: list[int]) -> list[str]:
     """For each of these units: what it kept, what it added, what it shows."""
-    return [_sentence(moment, named, u) for u in units]
+    return [_sentence(moment, numbers, u) for u in units]
 
 
-def _sentence(moment: Moment, named: dict[str, np.ndarray], u: int) -> str:
-    cell, step = moment.cell, moment.step
-    carried = cell.carry(step.gates)
+def _sentence(moment: Moment, numbers: Numbers, u: int) -> str:
+    cell, named = moment.cell, numbers.named
+    carried = cell.carry(moment.step.gates)
     if carried is None:
-        return (
-            f"**Unit {u}** was written anew: {number(float(moment.step.pre[0, u]))} went into the "
-            f"{cell.gates[0].squash.name}, and its hidden state is "
-            f"{number(float(moment.step.h[u]))}."
-        )
+        return _written_anew(moment, numbers, u)
     keep, write = (float(v[u]) for v in carried)
     state = "c" if cell.has_cell_state else "h"
     before, after = named[f"{state}_{{t-1}}"][u], named[f"{state}_t"][u]
     added = f"added {number(write)}" if write >= 0 else f"took away {number(-write)}"
-    held = "its memory" if cell.has_cell_state else "its hidden state"
+    mine = "its memory" if cell.has_cell_state else "its hidden state"
     kept = f"which was {number(before)}"
     if before != 0:
         kept = f"{number(before)} became {number(keep * before)}"
-    text = f"**Unit {u}** kept {percent(keep)} of {held} ({kept}) and {added}"
-    text += f"{_why_written(moment, u)}: ${state}_t$ is {number(after)}."
-    if isinstance(cell, LSTM):
-        o, seen = named[activation(cell.output_gate)][u], named[shown_cell(cell)][u]
-        text += (
-            f" It showed {percent(o)} of ${shown_cell(cell)}$ = {number(seen)}: {number(o * seen)}"
-        )
-        text += ", before the projection." if "m_t" in named else ", its hidden state."
-    return text
+    text = f"**Unit {u}** kept {percent(keep)} of {mine} ({kept}) and {added}"
+    text += f"{_why_written(moment, u)}"
+    text += f"{_held(moment, numbers, state, u)}: ${state}_t$ is {number(after)}."
+    return text + _shown(moment, numbers, u)
+
+
+def _written_anew(moment: Moment, numbers: Numbers, u: int) -> str:
+    cell, named = moment.cell, numbers.named
+    if cell.G > 1 or cell.gates[0].name != "hidden":
+        told = [f"its {part.gate.name.replace('_', ' ')} is {number(float(named[part.symbol][u]))}"
+                for part in numbers.telling.gates]  # fmt: skip
+        states = [f"${s}_t$ {number(float(named[f'{s}_t'][u]))}"
+                  for s in (*numbers.telling.letters.values(), "h")]  # fmt: skip
+        return f"**Unit {u}**: {', '.join(told)}; {', '.join(states)}."
+    pre, squash = number(float(moment.step.pre[0, u])), cell.gates[0].squash.name
+    told = f"**Unit {u}** was written anew: {pre} went into the {squash.replace('_', ' ')}"
+    return (
+        f"{told}{_held(moment, numbers, 'h', u)}, and its hidden state is "
+        f"{number(float(moment.step.h[u]))}."
+    )
+
+
+def _held(moment: Moment, numbers: Numbers, state: str, u: int) -> str:
+    """What zoneout did to the unit's state."""
+    k = numbers.named.get(f"k_{state}")
+    if k is None or f"{state}'_t" not in numbers.named:
+        return ""
+    new = number(float(numbers.named[f"{state}'_t"][u]))
+    if k.ndim == 0:
+        return f", which gives {new}; of that zoneout takes {percent(1 - float(k))}, on average"
+    if k[u]:
+        return f", which would give {new}, but zoneout held it as it was"
+    return ""
+
+
+def _shown(moment: Moment, numbers: Numbers, u: int) -> str:
+    """How much of its memory the unit shows."""
+    if numbers.telling.shows is None:
+        return ""
+    what, gate = numbers.telling.shows
+    named = numbers.named
+    try:
+        seen = float(what.value(named)[u])
+    except KeyError:  # it takes weights, which a record does not know
+        return ""
+    share = 1.0 if gate is None else float(named[gate][u])
+    projected = moment.P != moment.H or (
+        moment.weights is not None and moment.weights.V is not None
+    )
+    where = "before the projection" if projected else "its hidden state"
+    if gate is None and what.latex in ("c_t", "c'_t"):
+        return f" It shows all of it, {where}."
+    how = "all" if gate is None else percent(share)
+    text = f" It showed {how} of ${what.latex}$ = {number(seen)}"
+    text += f": {number(share * seen)}, {where}" if gate is not None else f", {where}"
+    return text + (f"{_held(moment, numbers, 'h', u)}." if not projected else ".")
 
 
 def _why_written(moment: Moment, u: int) -> str:
     """Where the write comes from: a share of the candidate."""
-    cell, gates = moment.cell, moment.step.gates[:, u].tolist()
-    by_name = dict(zip((gate.name for gate in cell.gates), gates, strict=True))
-    if "candidate" not in by_name:
+    cell, gates = moment.cell, moment.step.gates
+    names = [gate.name for gate in cell.gates]
+    if "candidate" not in names:
         return ""
-    share = by_name.get("input_gate", 1 - by_name.get("update_gate", 0.0))
-    return f" ({percent(share)} of the candidate, {number(by_name['candidate'])})"
+    k = names.index("candidate")
+    whole = gates.clone()
+    whole[k] = torch.ones_like(whole[k])  # so that what is written is the share itself
+    carried = cell.carry(whole)
+    assert carried is not None
+    share = percent(float(carried[1][u]))
+    return f" ({share} of the candidate, {number(float(gates[k, u]))})"
