@@ -25,21 +25,14 @@ class Subject:
         self, I: int, H: int, dtype: torch.dtype = torch.float64, P: int | None = None
     ) -> Weights:
         """Random leaf weights, at the scale layers draw theirs from."""
-        P, rows = P or self.P(H), self.cell.G * H
-        K = sum(gate.peephole is not None for gate in self.cell.gates)
+        P = P or self.P(H)
+        bound = max(H, P) ** -0.5
 
-        def draw(*shape: int) -> Tensor:
-            bound = max(H, P) ** -0.5
+        def draw(shape: tuple[int, ...]) -> Tensor:
             return torch.empty(shape, dtype=dtype).uniform_(-bound, bound).requires_grad_()
 
-        return Weights(
-            W=draw(rows, I),
-            U=draw(rows, P),
-            b_x=draw(rows) if self.bias else None,
-            b_h=draw(rows) if self.bias else None,
-            V=draw(P, H) if self.projection else None,
-            p=draw(K, H) if K else None,
-        )
+        shapes = self.cell.shapes(I, H, P, self.bias)
+        return Weights(**{letter: draw(shape) for letter, shape in shapes.items()})
 
     def P(self, H: int) -> int:
         return max(1, H // 2) if self.projection else H

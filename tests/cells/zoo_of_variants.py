@@ -1,5 +1,6 @@
 """The named variants for tests of engines: their weights, and their published equations."""
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
@@ -95,8 +96,17 @@ def results(record: Record) -> dict[str, Tensor]:
     return {name: t for name, t in record._asdict().items() if t is not None}
 
 
-def published_run(name: str, call: Call) -> dict[str, Tensor]:
-    """The same as `results`, from the published equations, one sequence after the other."""
+def published_run(
+    name: str,
+    call: Call,
+    noise: Callable[[list[int], int], list[published.Noise]] | None = None,
+) -> dict[str, Tensor]:
+    """The same as `results`, from the published equations, one sequence after the other.
+
+    Args:
+        noise: what chance does at each step of a sequence, from its tokens' rows in the order in
+            which they are visited, and its place.
+    """
     packing, cell, H = call.packing, call.cell, call.H
     w = {
         LETTERS.get(letter, letter): tensor.double().numpy()
@@ -118,7 +128,8 @@ def published_run(name: str, call: Call) -> dict[str, Tensor]:
             before |= {k: part.numpy() for k, part in zip(states, parts, strict=False)}
             if name == "fgr":
                 before |= {k: part.numpy() for k, part in zip("ifo", parts[1:], strict=True)}
-        done = published.run(name, call.x[own].double().numpy()[:, None], before, w)
+        chance = published.QUIET if noise is None else noise(own, b)
+        done = published.run(name, call.x[own].double().numpy()[:, None], before, w, chance)
         carried = [*states, *("ifo" if name == "fgr" else "")]
         tokens += own
         values = {"i": "written", "f": "kept"} if name == "slstm" else {}

@@ -183,5 +183,5 @@ def test_a_simple_rnn_carries_nothing():
     rnn = glasscell.RNN(3, 4)
     with glasscell.trace(rnn, gradients=True) as trace:
         rnn(torch.randn(T, B, 3))[0].sum().backward()
-    with pytest.raises(InputError, match="nothing is carried"):
+    with pytest.raises(InputError, match="carried along it"):
         _ = trace["l0"].grad.carried

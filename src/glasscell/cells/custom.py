@@ -60,11 +60,13 @@ class Now:
         return self._before[name]
 
     def carry(self, value: Tensor, name: str = "cell") -> Tensor:
-        """Hands a state on to the next step; (B, H), and what becomes of it after any edit."""
+        """Hands a state on to the next step; (B, H), and what becomes of it after any edit. What
+        zoneout holds of it is held for the next step: this one goes on with what it handed on.
+        """
         self._known(name)
         held = self._noise.held(name, value, self._before[name])
         self._after[name] = self._edits.apply(name, held)
-        return self._after[name]
+        return self._edits.apply(name, value) if name in self._noise.stays else self._after[name]
 
     def _known(self, name: str) -> None:
         if name not in self._cell.carried:

@@ -50,8 +50,8 @@ class LSTM(Cell):
         sharing: None, or how the input and forget gates share what they have: "complement" where
             one of them is left out, "normalized" where both are there.
         beta: with a complement of the forget gate, i_t = k (1 - f_t) / (f_t + k (1 - f_t)) where
-            k = exp(beta); that is 1 - sigmoid(f_pre - beta) of a gate that ends in a sigmoid. beta >
-            0 lets it write while it keeps (van der Westhuizen and Lasenby 2018, section 3).
+            k = exp(beta); that is 1 - sigmoid(f_pre - beta) of a gate that ends in a sigmoid. With
+            beta > 0 it writes while it keeps (van der Westhuizen and Lasenby 2018, section 3).
     """
 
     input_gate: GateMap | None = GateMap("input_gate", "i", SIGMOID)

@@ -121,8 +121,8 @@ def _width(flow: GradientFlow, name: str) -> float:
 
 
 def _letter(flow: GradientFlow, name: str) -> str:
-    """A GRU's candidate is n."""
-    return "n" if (flow.kind, name) == ("gru", "candidate") else look(name).letter
+    """A GRU's candidate is n, and so is that of all that have no cell state."""
+    return "n" if name == "candidate" and flow.cell is None else look(name).letter
 
 
 def _line(

@@ -21,7 +21,10 @@ READABLE_STEPS = 90  # up to so many, each step has its token on the axis
 
 def is_gate(layer: LayerTrace, quantity: str) -> bool:
     """Whether a quantity opens and shuts between 0 and 1, rather than being signed."""
-    return any(gate.name == quantity and gate.opens for gate in layer.gate_maps)
+    opening = {gate.name for gate in layer.gate_maps if gate.opens}
+    return quantity in opening or (
+        quantity in layer.definition.carried and quantity.removeprefix("previous_") in opening
+    )
 
 
 def letter_of(layer: LayerTrace, quantity: str) -> str:

@@ -5,7 +5,7 @@ gate's own (open, 1); a signed quantity goes from blue (below 0) through the pap
 red (above 0).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,22 @@ LOOKS = {
     "reset_gate": Look("Reset gate", "r", "#a0522d", "#e0997a", "lets the candidate see the past"),
     "update_gate": Look("Update gate", "z", "#2563c9", "#6ea8fe", "keeps the hidden state"),
     "cell": Look("Cell state", "c", "#b02a5b", "#f47fa8", "the memory itself", unbounded=True),
+    "normalizer": Look(
+        "Normalizer", "n", "#7a6a00", "#d9c34a", "what the cell state is divided by", unbounded=True
+    ),
+    "stabilizer": Look(
+        "Stabilizer", "m", "#5b6472", "#a3acb9", "the exponent both are relative to", unbounded=True
+    ),
     "hidden": Look("Hidden state", "h", "#0b7f86", "#4fc9cf", "what the rest of the model sees"),
 }
 
 
 def look(quantity: str) -> Look:
-    """The look of a quantity; for one without its own, a neutral one."""
+    """The look of a quantity; for one without its own, a neutral one. What a gate was at the step
+    before looks like the gate.
+    """
+    if (gate := quantity.removeprefix("previous_")) != quantity and gate in LOOKS:
+        return replace(LOOKS[gate], label=f"{LOOKS[gate].label} before")
     plain = Look(quantity.replace("_", " ").capitalize(), quantity[:1], "#5b6472", "#a3acb9", "")
     return LOOKS.get(quantity, plain)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from glasscell.cells import Cell, GateMap, kept
+from glasscell.cells import Cell, Custom, GateMap, kept
 from glasscell.engines import GradientRecord, Packing, Record, RunEdit, combined
 from glasscell.engines.call import of_carried
 from glasscell.engines.noise import RunNoise, what_stays
@@ -76,7 +76,7 @@ class LayerTrace:
 
     @property
     def kind(self) -> str:
-        """What kind of cell it is: "lstm", "gru" or "rnn"."""
+        """What kind of cell it is: "lstm", "gru", "rnn", "slstm", ..."""
         return self.definition.kind
 
     @property
@@ -139,25 +139,20 @@ class LayerTrace:
     def carry(self, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor] | None:
         """(N, H) each, what stays of the state and what is written to it, in packed tokens:
         state_t = keep_t * state_{t-1} + write_t, edits and zoneout included. None for a simple
-        RNN, which keeps nothing.
+        RNN, which keeps nothing, and for a step of one's own.
 
         Args:
             dtype: in which to compute it; the record's own if None.
         """
-        carry = self.definition.carry(self._gates.to(dtype or self._gates.dtype))
-        if carry is None:
-            return None
-        keep, write = carry
-        if self.noise is not None:
-            N, width = keep.shape
-            held = what_stays(self.noise, self.definition.state, N, width, keep)
-            if held is not None:
-                keep, write = held + (1 - held) * keep, (1 - held) * write
-        for edit in self.edits:
-            if edit.quantity == self.definition.state:
-                scale, shift = (table.to(keep) for table in edit.of_tokens())
-                keep, write = kept(scale) * keep, kept(scale) * write + shift
-        return keep, write
+        gates = self._gates.to(dtype or self._gates.dtype)
+        return carry_of(self.definition, gates, self.edits, self.noise)
+
+    @property
+    def why_no_carry(self) -> str:
+        """Why `carry` is None where it is, for messages."""
+        if isinstance(self.definition, Custom):
+            return f"what of its state a {self.kind} step keeps, its definition does not say"
+        return f"a {self.kind} writes its whole state anew at each step"
 
     def tokens(self, quantity: str) -> Tensor:
         """(N, H) a quantity at the real steps only, as packed tokens: time-major, longest
@@ -240,6 +235,29 @@ class LayerTrace:
     def _initial(self, states: Tensor) -> Tensor:
         states = self.layout.callers_states(states)
         return states if self.layout.batched else states.squeeze(0)
+
+
+def carry_of(
+    cell: Cell, gates: Tensor, edits: Sequence[RunEdit], noise: RunNoise | None
+) -> tuple[Tensor, Tensor] | None:
+    """(N, H) each, what stays of the state and what is written to it, over a run's tokens.
+
+    Args:
+        gates: (N, G, H) what the run went on with.
+    """
+    carry = cell.carry(gates)
+    if carry is None:
+        return None
+    keep, write = carry
+    N, H = keep.shape
+    held = None if noise is None else what_stays(noise, cell.state, N, H, keep)
+    if held is not None:
+        keep, write = held + (1 - held) * keep, (1 - held) * write
+    for edit in edits:
+        if edit.quantity == cell.state:
+            scale, shift = (table.to(keep) for table in edit.of_tokens())
+            keep, write = kept(scale) * keep, kept(scale) * write + shift
+    return keep, write
 
 
 @dataclass(frozen=True)

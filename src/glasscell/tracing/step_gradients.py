@@ -29,7 +29,8 @@ class TraceGradients:
 
     `carried` came along the state: the constant error carousel (Hochreiter and Schmidhuber 1997),
     shut only by the forget gate. `through_gates` came through h_t, which is what the loss and the
-    gates of the next step see, and in a GRU through its gates.
+    gates of the next step see, and in a GRU through its gates. With zoneout of the cell, f_{t+1}
+    is what stays of it in all, and dL/dc counts c as it is held and as it is shown.
     """
 
     layer: "LayerTrace"
@@ -60,8 +61,8 @@ class TraceGradients:
         carry = layer.carry()
         if carry is None:
             raise InputError(
-                f"{layer.name}: a {layer.kind} writes its whole state anew at each step: nothing "
-                "is carried, and all of dL/dh comes through its one gate map"
+                f"{layer.name}: {layer.why_no_carry}, so no part of a gradient is known to be "
+                "carried along it; dL/dstate is whole in grad"
             )
         keep, _ = carry
         kept = (keep * self.tokens(layer.definition.state)).detach()  # (N, H)

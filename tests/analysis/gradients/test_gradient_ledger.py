@@ -94,7 +94,7 @@ def test_of_a_trace_with_gradients_and_edits(make, batch_first):
 
 def test_what_has_no_account():
     _, _, trace = traced(glasscell.RNN)
-    with pytest.raises(InputError, match="a rnn keeps nothing of its state"):
+    with pytest.raises(InputError, match="a rnn writes its whole state anew"):
         gradient_ledger(trace["l0"])
     layer = traced(glasscell.LSTM, LENGTHS)[2]["l0"]
     d = torch.zeros(LENGTHS[0], H)

@@ -147,7 +147,7 @@ def test_time_scales_are_sorted_and_an_rnn_needs_kicks():
     rnn, x = glasscell.RNN(I, H), torch.randn(T, B, I)
     with torch.no_grad(), glasscell.trace(rnn) as trace:
         rnn(x)
-    with pytest.raises(InputError, match="no forget gate"):
+    with pytest.raises(InputError, match="writes its whole state anew"):
         time_scales(trace["l0"])
     kicks = kick_survival(rnn, trace["l0"])
     found = time_scales(trace["l0"], kicks)

@@ -50,7 +50,7 @@ def test_units_come_longest_first_and_equals_by_number(layer_with):
 
 
 def test_a_simple_rnn_is_refused_and_told_why(layer_with):
-    with pytest.raises(ValueError, match="no forget gate"):
+    with pytest.raises(ValueError, match="writes its whole state anew"):
         memory_span(layer_with("rnn", hidden=torch.full((3, 2), 0.5)))
 
 
@@ -68,7 +68,7 @@ def test_half_lives_are_the_steps_until_a_half_is_left(layer_with):
     mixed = layer_with("gru", update_gate=torch.tensor([[0.2], [0.8]]))
     geometric = half_lives(mixed, "geometric").item()
     assert math.sqrt(0.2 * 0.8) ** geometric == pytest.approx(0.5)
-    with pytest.raises(ValueError, match="no forget gate"):
+    with pytest.raises(ValueError, match="writes its whole state anew"):
         half_lives(layer_with("rnn", hidden=torch.full((3, 2), 0.5)))
 
 

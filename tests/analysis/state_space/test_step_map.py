@@ -102,7 +102,7 @@ def test_layers_are_found_by_the_names_of_their_traces(make):
     model = torch.nn.Sequential(torch.nn.Linear(2, I), make(I, H, 2, bidirectional=True))
     for k in range(2):
         for suffix in ("", "_reverse"):
-            name, _, w = equations_of(model, f"1.l{k}{suffix}")
+            name, _, w, _ = equations_of(model, f"1.l{k}{suffix}")
             assert name == f"1.l{k}{suffix}"
             assert w.U is getattr(model[1], f"weight_hh_l{k}{suffix}")
             assert w.b_h is getattr(model[1], f"bias_hh_l{k}{suffix}")
@@ -116,7 +116,7 @@ def test_projections_and_relu_and_one_step_cells_are_found():
         "relu"
     )
     for cell in (torch.nn.GRUCell(I, H), glasscell.GRUCell(I, H)):
-        name, cell_, w = equations_of(cell, None)
+        name, cell_, w, _ = equations_of(cell, None)
         assert (name, cell_.kind) == ("cell", "gru")
         assert w.W is cell.weight_ih
     assert equations_of(torch.nn.RNNCell(I, H, nonlinearity="relu"), None)[1].kind == "rnn"

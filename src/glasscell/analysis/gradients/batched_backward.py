@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from glasscell.analysis.finite import expect_finite
+from glasscell.analysis.without_chance import expect_no_chance
 from glasscell.cells import Cell
 from glasscell.engines import ENGINES, Call, Packing
 from glasscell.engines.call import StepGradients, Steps
@@ -128,13 +129,9 @@ class Run:
         Args:
             d_last: (M, P) dL/dh at the last step of each copy.
         """
-        for some in _chunks(lengths, self.cell.G * self.hidden_size):
+        for some in _chunks(lengths, self.cell.G * self.call.H):
             call, steps = self.copy(sequences[some], lengths[some])
             yield some, self._back(call, steps, call.packing.with_last(None, d_last[some]))
-
-    @property
-    def hidden_size(self) -> int:
-        return self.call.weights.U.shape[0] // self.cell.G
 
     def _back(self, call: Call, steps: Steps, dh: Tensor) -> Copies:
         with torch.no_grad():
@@ -160,7 +157,7 @@ def run_of(
 
     Raises:
         TypeError: the module is no such layer.
-        InputError: an input or a layer that it does not have.
+        InputError: an input or a layer that it does not have; a run that chance had a part in.
     """
     with torch.no_grad():
         records = {record.name: record for record in _records(module, x, hx, lengths)}
@@ -169,6 +166,7 @@ def run_of(
         if name not in records:
             raise InputError(f"layer: expected one of {', '.join(records)}; got {layer!r}")
         given = records[name]
+        expect_no_chance(name, given.call.cell, given.call.noise)
         call = given.call.to(torch.float64)._replace(record=False, gradients=None)
         native = ENGINES["native"]
         engine: Any = native if native.refuses(call) is None else ENGINES["reference"]
@@ -218,6 +216,8 @@ def _chunks(lengths: Tensor, width: int) -> Iterator[slice]:
 
 def norm(v: Tensor, dim: int = -1) -> Tensor:
     """The Euclidean norm, also of numbers whose squares float64 cannot hold."""
+    if not v.shape[dim]:
+        return v.sum(dim)
     largest = v.abs().amax(dim, keepdim=True)
     scale = torch.where((largest > 0) & largest.isfinite(), largest, torch.ones_like(largest))
     return torch.linalg.vector_norm(v / scale, dim=dim) * scale.squeeze(dim)

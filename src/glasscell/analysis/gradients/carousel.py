@@ -3,27 +3,20 @@
 import torch
 from torch import Tensor
 
-from glasscell.cells import kept
 from glasscell.engines import Call, Packing
 from glasscell.engines.replay import scan
+from glasscell.tracing.layer import carry_of
 
 
 def keep_of(call: Call, gates: Tensor) -> Tensor | None:
     """(N, H) which part of the state each step keeps: f in an LSTM, z in a GRU, edits of the state
-    included. None for a cell that writes its whole state anew.
+    and zoneout included. None for a cell that writes its whole state anew.
 
     Args:
         gates: (N, G, H) of the call's tokens.
     """
-    carry = call.cell.carry(gates)
-    if carry is None:
-        return None
-    keep = carry[0]
-    for edit in call.edits:
-        if edit.quantity == call.cell.state:
-            scale, _ = edit.of_tokens()
-            keep = kept(scale) * keep
-    return keep
+    carry = carry_of(call.cell, gates, call.edits, call.noise)
+    return None if carry is None else carry[0]
 
 
 def carried(keep: Tensor, d_state: Tensor, packing: Packing) -> Tensor:

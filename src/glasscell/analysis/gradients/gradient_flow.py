@@ -29,7 +29,7 @@ class GradientFlow:
 
     Attributes:
         layer: "l0".
-        kind: "lstm", "gru" or "rnn".
+        kind: "lstm", "gru", "rnn", ...
         directions: for how many losses, each a direction of unit length on the last hidden
             state; 0 where the caller gave the loss.
         hidden: (T, B) of dL/dh_t, along all paths.
@@ -250,11 +250,11 @@ def _norms(run: Run, copies: Copies) -> dict[str, Tensor]:
     call, steps, d = copies.call, copies.steps, copies.d
     assert steps.gates is not None
     norms = {"hidden": norm(d.h)}
-    if d.c is not None:
-        norms["cell"] = norm(d.c)
+    d_state = d.of(run.cell.state, run.cell)  # (N, H)
+    if run.cell.has_cell_state:
+        norms["cell"] = norm(d_state)
     for k, gate in enumerate(run.cell.gates):
         norms[f"d {gate.name}"] = norm(d.gates[:, k])
-    d_state = d.h if d.c is None else d.c  # (N, H)
     keep = keep_of(call, steps.gates)
     if keep is None:
         return {**norms, "through_gates": norm(d_state)}

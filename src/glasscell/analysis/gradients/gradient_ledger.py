@@ -79,8 +79,8 @@ def gradient_ledger(
     carry = layer.carry(torch.float64)
     if carry is None:
         raise InputError(
-            f"{layer.name}: a {layer.kind} keeps nothing of its state, so no gradient comes along "
-            "it; gradient_ledger is for an lstm or a gru"
+            f"{layer.name}: {layer.why_no_carry}, so no gradient is known to come along it; "
+            "gradient_ledger is for an lstm, a gru and their like"
         )
     keep = layer.of_sequence(carry[0].detach(), b)  # (T, H)
     T, state = len(keep), layer.definition.state

@@ -8,9 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from glasscell.analysis.gradients.batched_backward import Copies, norm, run_of
+from glasscell.analysis.gradients.batched_backward import Copies, Run, norm, run_of
 from glasscell.analysis.gradients.losses import Loss, on_each_state
-from glasscell.cells import kept
+from glasscell.cells import GRU, LSTM, RNN, SLSTM, StepGradient
+from glasscell.engines.edits import step_edits
+from glasscell.engines.noise import step_noise
+from glasscell.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Rnnbow:
 
     Attributes:
         layer: "l0".
-        kind: "lstm", "gru" or "rnn".
+        kind: "lstm", "gru", "rnn" or "slstm".
         hidden: (T, T) norms of dL_s/dh_t, along all paths.
         cell: (T, T) norms of dL_s/dc_t; None for cells that have no cell state.
         recurrent, input: (T, T) norms of what (s, t) adds to dL/dU and to dL/dW.
@@ -87,7 +90,8 @@ def rnnbow(
     Raises:
         TypeError: a module that is no such layer.
         InputError: inputs that it would refuse, a loss of a wrong shape, a layer or a sequence
-            that is not there, states that are not finite.
+            that is not there, states that are not finite; a cell whose weights' gradient is no sum
+            of such items.
 
     Example:
         >>> head = torch.nn.Linear(8, 1)
@@ -100,6 +104,7 @@ def rnnbow(
     run = run_of(module, x, hx, lengths=lengths, layer=layer)
     place = torch.tensor([run.place(b)])
     run.expect_finite(b)
+    _expect_terms(run)
     T = int(run.lengths[place])
     dh = on_each_state(run, loss, int(place), b)  # (T, P), in the recurrence's order
 
@@ -129,15 +134,15 @@ def rnnbow(
             "recurrent_share": (dh_term * along_U[at]).sum(-1) / all_U,
             "input_share": (dx_term * along_W[at]).sum(-1) / all_W,
         }
-        if copies.d.c is not None:
-            items["cell"] = norm(copies.d.c)
+        if run.cell.has_cell_state:
+            items["cell"] = norm(copies.d.of("cell", run.cell))
         for name, values in items.items():
             found[name][s, t] = values.cpu()
 
     def callers(values: Tensor, *dims: int) -> Tensor:
         return values.flip(dims) if run.call.reverse else values
 
-    total_state = whole.d.h if whole.d.c is None else whole.d.c
+    total_state = whole.d.of(run.cell.state, run.cell)
     items = {name: callers(values, 0, 1) for name, values in found.items()}
     cell = items.pop("cell")
     return Rnnbow(
@@ -151,23 +156,43 @@ def rnnbow(
     )
 
 
+def _expect_terms(run: Run) -> None:
+    """Refuses cells whose gradient is no sum of products with h_{t-1} and x_t, step by step."""
+    cell = run.cell
+    resets_before = isinstance(cell, GRU) and cell.reset_gate is not None and not cell.reset_after
+    if resets_before or any(gate.peephole == "h_own" for gate in cell.gates):
+        reason = "its recurrent weights multiply something else than h_{t-1} in a matrix"
+    elif not isinstance(cell, (LSTM, GRU, RNN, SLSTM)):
+        reason = "how its gradient falls into items, its equations do not say step by step"
+    else:
+        return
+    raise InputError(
+        f"{run.name}: a {cell.kind} such as this one cannot be looked at so: {reason}; rnnbow is "
+        "for an lstm, a gru, an rnn and an slstm. gradient_flow is for every cell"
+    )
+
+
 def _terms(copies: Copies) -> tuple[Tensor, Tensor]:
-    """(N, G*H) dL/d(W x_t + b_x) and dL/d(U h_{t-1} + b_h)."""
-    call, gates, pre = copies.call, copies.steps.gates, copies.steps.pre
-    assert gates is not None
-    own = gates  # (N, G, H) what came out of each squash, before any edit
-    d_own = copies.d.gates
-    if call.edits:
-        assert pre is not None
-        own, d_own = call.cell.activate(pre), d_own.clone()
-        names = [gate.name for gate in call.cell.gates]
-        for edit in call.edits:
-            if edit.quantity in names:
-                d_own[:, names.index(edit.quantity)] *= kept(edit.of_tokens()[0])
-    slopes = [gate.squash.slope(own[:, k]) for k, gate in enumerate(call.cell.gates)]
-    dx_term = d_own * torch.stack(slopes, 1)  # (N, G, H)
-    dh_term = dx_term
-    if call.cell.kind == "gru":  # n = tanh(W_n x + r * q): what goes into q is seen through r
-        r = gates[:, 0]
-        dh_term = torch.cat((dx_term[:, :2], (dx_term[:, 2] * r).unsqueeze(1)), 1)
-    return dx_term.flatten(1), dh_term.flatten(1)
+    """(N, X*H) dL/d(W x_t + b_x) and (N, R*H) dL/d(U h_{t-1} + b_h).
+
+    The backward of all steps at once: what reaches h_t along all paths is known. Of what reaches
+    the carried states, it asks for the part that did not come through this step, which follows
+    from what it makes of a guess: part by part, as each depends on those before it.
+    """
+    call, d = copies.call, copies.d
+    h_prev = call.packing.previous(copies.steps.h, call.h_0)
+    c_prev, d_c = None, None
+    if copies.steps.c is not None and call.c_0 is not None:
+        c_prev = call.packing.previous(copies.steps.c, call.c_0)
+        d_c = torch.zeros_like(c_prev)
+    (edits,), (noise,) = step_edits(call.edits, [slice(None)]), step_noise(call, [slice(None)])
+    before = call.x, h_prev, c_prev, call.weights, edits, noise
+    step = call.cell.step(*before)
+    for _ in call.cell.carried:
+        back = call.cell.step_backward(StepGradient(d.h, d_c), step, *before)
+        assert d_c is not None
+        assert d.c is not None
+        assert back.dc is not None
+        d_c = d_c + (d.c - back.dc)
+    back = call.cell.step_backward(StepGradient(d.h, d_c), step, *before)
+    return back.dx_term.flatten(1), back.dh_term.flatten(1)

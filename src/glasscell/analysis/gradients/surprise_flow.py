@@ -201,7 +201,7 @@ def _norms(layer: LayerTrace) -> dict[str, Tensor]:
     found = {"hidden": length(grad["hidden"])}
     if layer.definition.has_cell_state:
         found["cell"] = length(grad["cell"])
-    if layer.definition.keeping_gate is not None:
+    if layer.carry() is not None:
         found["carried"] = length(grad["carried"])
         found["through_gates"] = length(grad["through_gates"])
     return found

@@ -175,7 +175,9 @@ def _extent(
     if T < 2:
         raise InputError(f"run: expected a sequence of at least 2 steps, got {T}")
     w = driven.map.weights
-    one = (units + 1) * (w.U.numel() + (0 if w.V is None else w.V.numel()))  # a step, at one time
+    products = [each for each in (w.U, w.V, w.S) if each is not None]
+    numbers = sum(each.numel() for each in products) or driven.map.size
+    one = (units + 1) * numbers  # of a step, at one time
     if window is None:
         many = ENOUGH_TIMES if times is None else whole_number("times", times, 1)
         window = min(T // 2, LONGEST, max(LEAST, WORK // (one * many)))
@@ -201,10 +203,8 @@ def _rows(driven: DrivenRun, window: int, times: int) -> Tensor:
 
 def _carousel(driven: DrivenRun, rows: Tensor, units: Tensor) -> Tensor | None:
     """(K + 1, U) the mean product of what the keeping gate lets stay, from the kick on."""
-    trace = driven.trace
-    gates = torch.stack([trace.tokens(gate.name) for gate in trace.gate_maps], -2)
-    carried = trace.definition.carry(gates.detach().double())
+    carried = driven.trace.carry(torch.float64)
     if carried is None:
         return None
-    keep = carried[0][rows[:, 1:]][..., units]  # (n, K, U)
+    keep = carried[0].detach()[rows[:, 1:]][..., units]  # (n, K, U)
     return torch.cat((torch.ones_like(keep[:, :1]), keep.cumprod(1)), 1).mean(0)

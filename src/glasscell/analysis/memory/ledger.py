@@ -82,8 +82,8 @@ def ledger(layer: LayerTrace, step: int = -1, b: int = 0) -> Ledger:
     carried = layer.carry(torch.float64)
     if carried is None:
         raise InputError(
-            f"{layer.name}: a {layer.kind} writes its whole state anew at each step, so there is "
-            "no account of it; ledger is for an lstm or a gru"
+            f"{layer.name}: {layer.why_no_carry}, so there is no account of it; ledger is for an "
+            "lstm, a gru and their like"
         )
     keep, write = (layer.of_sequence(each.detach(), b) for each in carried)  # (T, H)
     T = len(keep)

@@ -36,7 +36,9 @@ def memory_span(layer: LayerTrace, mean: Mean = "arithmetic") -> Tensor:
     """How many steps each unit remembers: -1 / ln(mean f), the time constant of its decay.
 
     What a unit holds shrinks by f at each step. Were f always at its mean, it would be down to
-    1/e (37 %) after this many steps. In a GRU the update gate z takes the place of f.
+    1/e (37 %) after this many steps. In a GRU the update gate z takes the place of f; in any other
+    cell, whatever multiplies its state: 1 - i where the gates are coupled, f / (i + f) in a minimal
+    LSTM, 1 without a forget gate; zoneout and edits of the state included.
 
     Args:
         layer: a recorded LSTM or GRU layer.
@@ -55,20 +57,21 @@ def memory_span(layer: LayerTrace, mean: Mean = "arithmetic") -> Tensor:
         >>> analysis.memory_span(trace["l0"]).shape  # steps, unit by unit
         torch.Size([8])
     """
-    name = keeping_gate(layer)
-    if name is None:
+    carried = layer.carry(torch.float64)
+    if carried is None:
         raise InputError(
-            f"{layer.name}: a {layer.kind} has no forget gate: it writes its whole state anew at "
-            "each step, so no memory span can be read off; memory_span is for an lstm or a gru"
+            f"{layer.name}: {layer.why_no_carry}, so no memory span can be read off; memory_span "
+            "is for an lstm, a gru and their like"
         )
-    f = layer.tokens(name).detach().double()  # (N, H)
+    f = carried[0].detach().abs()  # (N, H)
     if mean == "arithmetic":
         log_mean = f.mean(0).log()
     elif mean == "geometric":
         log_mean = f.log().mean(0)
     else:
         raise InputError(f"mean: expected 'arithmetic' or 'geometric', got {mean!r}")
-    return 1 / log_mean.abs()  # ln f <= 0; abs also turns -1/0 into plus infinity
+    # an edit of the state may make f exceed 1: then what is held grows
+    return torch.where(log_mean >= 0, torch.inf, -1 / log_mean)
 
 
 def half_lives(layer: LayerTrace, mean: Mean = "arithmetic") -> Tensor:

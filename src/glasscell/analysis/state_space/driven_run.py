@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 from glasscell.analysis.finite import expect_finite
 from glasscell.analysis.state_space.layer_weights import equations_of
 from glasscell.analysis.state_space.step_map import StepMap, as_double
+from glasscell.analysis.without_chance import expect_no_chance
 from glasscell.cells import Weights
 from glasscell.engines import Packing
 from glasscell.errors import InputError
@@ -37,6 +38,7 @@ class DrivenRun:
         trace = self.trace
         if trace.edits:
             raise self._edited()
+        expect_no_chance(trace.name, trace.definition, trace.noise)
         states = torch.cat([v for v in (trace.record.h, trace.record.c) if v is not None], -1)
         self._expect_finite("states", states)
 
@@ -55,12 +57,13 @@ class DrivenRun:
             layer: with an input, which layer to look at, by the name it has in a trace.
 
         Raises:
-            InputError: no such layer; a run under an edit, or one that is not finite.
+            InputError: no such layer; a run under an edit, one that chance had a part in, or one
+                that is not finite.
         """
         if not isinstance(run, LayerTrace):
             if isinstance(model, Weights):
                 raise InputError("model: expected a module that reads an input, got weights")
-            name = equations_of(model, layer)[0]
+            name = equations_of(model, layer).name
             with torch.no_grad(), Trace(model, layers=name) as trace:
                 model(run)
             run = trace[name]
@@ -115,5 +118,6 @@ class DrivenRun:
     def _edited(self) -> InputError:
         return InputError(
             f"{self.trace.name}: expected a run of the layer as it is, got one whose gates or "
-            "states were edited, which a step of the layer does not lead to"
+            "states were edited, or whose weights were dropped in training, which a step of the "
+            "layer does not lead to"
         )

@@ -188,7 +188,7 @@ def fixed_points(
     return FixedPoints(
         states=points,
         hidden=points[:, : step.P],
-        cell=points[:, step.P :] if step.cell.has_cell_state else None,
+        cell=points[:, step.memory] if step.cell.has_cell_state else None,
         speed=speed[kept],
         fixed=fixed,
         starts=counts,

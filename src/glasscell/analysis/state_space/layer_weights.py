@@ -1,5 +1,7 @@
 """Finding a recorded layer's equations and weights again, in the model that it belongs to."""
 
+from typing import NamedTuple
+
 from torch import nn
 
 from glasscell.cells import Cell, Weights
@@ -13,8 +15,17 @@ from glasscell.tracing.layers import NamedLayer, named_layers
 from glasscell.tracing.twins import active_twin
 
 
-def equations_of(model: nn.Module, name: str | None) -> tuple[str, Cell, Weights]:
-    """The name, the cell and the weights of one layer of a model.
+class Equations(NamedTuple):
+    """All that a step of one layer computes, outside of training."""
+
+    name: str
+    cell: Cell
+    weights: Weights
+    zoneout: tuple[float, float]  # what of the cell and of the hidden state stays as it was
+
+
+def equations_of(model: nn.Module, name: str | None) -> Equations:
+    """The name, the cell, the weights and the zoneout of one layer of a model.
 
     Args:
         model: any module with a recurrent layer in it, or that layer.
@@ -44,7 +55,9 @@ def equations_of(model: nn.Module, name: str | None) -> tuple[str, Cell, Weights
             f"{found.name}: an edit holds, so a step of the layer is more than its equations say; "
             "ask outside of glasscell.edit's block"
         )
-    return name, cell_of(found.module), _weights(found)
+    module = found.module
+    zoneout = module.chance.zoneout if isinstance(module, Recurrent) else (0.0, 0.0)
+    return Equations(name, cell_of(module), _weights(found), zoneout)
 
 
 def _weights(layer: NamedLayer) -> Weights:

@@ -92,4 +92,4 @@ def principal_components(
 def _parts(layer: LayerTrace, quantity: str) -> tuple[str, ...]:
     if quantity != "state":
         return (quantity,)
-    return ("hidden", "cell") if layer.definition.has_cell_state else ("hidden",)
+    return ("hidden", *layer.definition.carried)

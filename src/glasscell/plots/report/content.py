@@ -15,6 +15,7 @@ from glasscell.analysis import (
     swings,
     units_by_memory,
 )
+from glasscell.cells import LSTM, Custom
 from glasscell.errors import InputError
 from glasscell.plots.heatmap import heatmap_figure, is_gate, letter_of
 from glasscell.plots.memory import memory_figure
@@ -47,13 +48,14 @@ def layer_content(name: str, layer: LayerTrace, b: int, steps: int) -> dict[str,
             **quantised(values[:steps]),
         }
     found = saturation(layer) if sigmoid_gates(layer) else {}
-    keeps = keeping_gate(layer)
+    keeps = keeper_of(layer)
     memory = units_by_memory(layer) if keeps else []
     swing = swings(layer, b=b)
     moved = most_moved_cells(layer, top=4, b=b)
     return {
         "name": name,
-        "kind": layer.kind,
+        "kind": told_as(layer),
+        "look": look_of(layer),
         "quantities": quantities,
         "saturation": {
             gate: {"left": _rounded(each.left), "right": _rounded(each.right)}
@@ -70,6 +72,38 @@ def layer_content(name: str, layer: LayerTrace, b: int, steps: int) -> dict[str,
         "lively": swing.argsort(descending=True)[:LIVELIEST].tolist(),
         "swing": float(swing.max()),
     }
+
+
+def told_as(layer: LayerTrace) -> str:
+    """Which of the page's explanations hold for a layer: those of an "lstm", whose forget gate says
+    what stays of the cell state; of a "gru", whose update gate says it of the hidden state; of an
+    "rnn", of which nothing stays; of any "other" that keeps a state; or of a step of one's "own".
+    """
+    cell, keeps = layer.definition, keeping_gate(layer)
+    if isinstance(cell, Custom):
+        return "own"
+    if keeper_of(layer) is None:
+        return "rnn"
+    holds = layer.noise is not None and any(layer.noise.zoneout)
+    if isinstance(cell, LSTM):
+        gates = {"input_gate", "forget_gate", "output_gate"}
+        return "lstm" if gates <= set(layer.quantities) and not (cell.sharing or holds) else "other"
+    if keeps is None or holds:
+        return "other"
+    return "lstm" if cell.has_cell_state else "gru"
+
+
+def keeper_of(layer: LayerTrace) -> str | None:
+    """The gate in whose colour is shown what stays of the state; None where nothing does."""
+    if layer.definition.carry(layer.record.gates) is None:  # type: ignore[arg-type]
+        return None
+    return keeping_gate(layer) or "forget_gate"
+
+
+def look_of(layer: LayerTrace) -> str:
+    """A name that layers share whose figures look alike."""
+    kinds = [f"{name}*" if is_gate(layer, name) else name for name in layer.quantities]
+    return " ".join((*kinds, str(keeper_of(layer))))
 
 
 def _rounded(shares: Any) -> list[float]:
@@ -100,10 +134,10 @@ def figure_looks(layers: Iterable[LayerTrace], theme: Theme) -> dict[str, Any]:
     looks: dict[str, Any] = {"heatmap": {}, "strips": {}, "saturation": {}, "memory": {}}
     for layer in layers:
         kinds = tuple((quantity, is_gate(layer, quantity)) for quantity in layer.quantities)
-        drawn = _looks_of_kind(kinds, sigmoid_gates(layer), keeping_gate(layer) or "", theme)
+        drawn = _looks_of_kind(kinds, sigmoid_gates(layer), keeper_of(layer) or "", theme)
         looks["heatmap"] |= drawn["heatmap"]
         for figure in ("strips", "saturation", "memory"):
-            looks[figure][layer.kind] = drawn[figure]
+            looks[figure][look_of(layer)] = drawn[figure]
     return looks | {"next": _next_token_look(theme)}
 
 

@@ -4,7 +4,8 @@
 function showControls() {
   const layer = LAYERS[state.layer];
   const isSurprise = state.quantity === "surprise";
-  const applies = { kind: layer.kind, shade: isSurprise ? "surprise" : "unit" };
+  const applies = { kind: layer.kind, state: layer.quantities.cell ? "cell" : "hidden",
+                    shade: isSurprise ? "surprise" : "unit" };
   for (const [about, value] of Object.entries(applies)) {
     document.querySelectorAll(`main [data-${about}]`).forEach((part) => {
       part.hidden = !part.dataset[about].split(" ").includes(value);

@@ -99,7 +99,7 @@ function drawHeatmap(div, name, state, choose) {
 function drawStrips(state, choose) {
   const layer = LAYERS[state.layer];
   const { start, end } = state.window;
-  const figure = look("strips", layer.kind);
+  const figure = look("strips", layer.look);
   const tokens = [TOKENS.slice(start, end).map(label)];
   for (const strip of figure.data) {
     const quantity = layer.quantities[strip.name];
@@ -151,7 +151,7 @@ function drawSaturation(state, choose) {
   const layer = LAYERS[state.layer];
   const gates = Object.entries(layer.saturation);
   if (!gates.length) return Promise.resolve();
-  const figure = look("saturation", layer.kind);
+  const figure = look("saturation", layer.look);
   gates.forEach(([name, { left, right }], k) => {
     const all = figure.data[2 * k], chosen = figure.data[2 * k + 1];
     Object.assign(all, { x: left, y: right, customdata: range(0, left.length), name });
@@ -165,7 +165,7 @@ function drawSaturation(state, choose) {
 function drawMemory(state, choose) {
   const layer = LAYERS[state.layer];
   if (!layer.memory.length) return Promise.resolve();
-  const figure = look("memory", layer.kind);
+  const figure = look("memory", layer.look);
   const finite = layer.memory.map(([, steps]) => steps).filter((steps) => steps !== null);
   const endless = 2 * Math.max(1, ...finite); // a bar without an end still has to end somewhere
   const [all, chosen] = figure.data;

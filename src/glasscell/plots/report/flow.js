@@ -17,7 +17,7 @@ const flowSpans = once(() => {
 const stepWords = (t) => `“${visible(TOKENS[t])}” at step ${t.toLocaleString("en")}`;
 
 function waysShown() {
-  return themed().figures.flow_ways[LAYERS[state.layer].kind];
+  return themed().figures.flow_ways[LAYERS[state.layer].look];
 }
 
 function showFlow() {
@@ -38,8 +38,8 @@ function showFlow() {
 
 function offerWays(norms) {
   const ways = Object.entries(waysShown()).filter(([way]) => norms[way]);
-  if (byId("flow-of").dataset.offered === LAYERS[state.layer].kind) return;
-  byId("flow-of").dataset.offered = LAYERS[state.layer].kind;
+  if (byId("flow-of").dataset.offered === LAYERS[state.layer].look) return;
+  byId("flow-of").dataset.offered = LAYERS[state.layer].look;
   byId("flow-of").replaceChildren(...ways.map(([way, { label: words }]) => new Option(words, way)));
   if (!norms[state.flow]) state.flow = ways[0][0];
   byId("flow-of").value = state.flow;
@@ -103,7 +103,7 @@ const greatest = once(() => range(FLOW.start + 1, FLOW.start + FLOW.steps)
 function drawFlowLines() {
   const norms = FLOWS[state.layer];
   const s = followed();
-  const figure = look("flow_lines", LAYERS[state.layer].kind);
+  const figure = look("flow_lines", LAYERS[state.layer].look);
   const back = range(1, s + 1);
   let most = 0;
   for (const line of figure.data) {

@@ -58,18 +58,22 @@ def _triangle(norms: Tensor) -> str:
     return encoded(values[rows, columns], "<f4")
 
 
-def ways(theme: Theme, kind: str) -> dict[str, dict[str, str]]:
-    """What is drawn of a kind of layer: in words, and in which colour."""
-    keeper = "forget_gate" if kind == "lstm" else "update_gate"
+def ways(theme: Theme, state: str, keeper: str | None) -> dict[str, dict[str, str]]:
+    """What is drawn of a layer: in words, and in which colour.
+
+    Args:
+        state: that carries its memory, "cell" or "hidden".
+        keeper: the gate in whose colour is shown what stays of it, if anything does.
+    """
     hidden = _way("|dL/dh|, the hidden state", "hidden", look("hidden").colour(theme))
-    if kind == "rnn":
-        return {"hidden": hidden}
-    cell = {"cell": _way("|dL/dc|, the cell state", "cell", look("cell").colour(theme))}
-    state = "cell state" if kind == "lstm" else "state"
+    cell = _way("|dL/dc|, the cell state", "cell", look("cell").colour(theme))
+    own = {"cell": cell, "hidden": hidden} if state == "cell" else {"hidden": hidden}
+    if keeper is None:
+        return own
+    name = "cell state" if state == "cell" else "state"
     return {
-        **(cell if kind == "lstm" else {}),
-        "hidden": hidden,
-        "carried": _way(f"along the {state} (carousel)", keeper, look(keeper).colour(theme)),
+        **own,
+        "carried": _way(f"along the {name} (carousel)", keeper, look(keeper).colour(theme)),
         "through_gates": _way("through h and the gates", "muted", theme.muted),
     }
 
@@ -83,14 +87,13 @@ def _way(label: str, own: str, colour: str) -> dict[str, str]:
 
 
 @cache
-def flow_lines(kind: str, theme: Theme) -> Any:
+def flow_lines(state: str, keeper: str | None, theme: Theme) -> Any:
     """Norms by distance, without their numbers: one line for each way."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
     framed(figure, theme, height=320)
-    state = "cell" if kind == "lstm" else "hidden"
-    for name, way in ways(theme, kind).items():
+    for name, way in ways(theme, state, keeper).items():
         whole = name in ("cell", "hidden")
         figure.add_scatter(
             x=[],

@@ -35,12 +35,15 @@ def kick_content(kicks: KickSurvival) -> dict[str, Any]:
 
 
 @cache
-def kick_figure(kind: str, theme: Theme) -> Any:
-    """One unit's curves without their numbers."""
+def kick_figure(state: str, keeper: str | None, theme: Theme) -> Any:
+    """One unit's curves without their numbers.
+
+    Args:
+        state: that was kicked, "cell" or "hidden".
+        keeper: the gate in whose colour is shown what stays of it, if anything does.
+    """
     import plotly.graph_objects as go
 
-    state = "cell" if kind == "lstm" else "hidden"
-    keeper = {"lstm": "forget_gate", "gru": "update_gate"}.get(kind)
     lines = [
         ("own", "in the unit itself, measured", look(state).colour(theme), 3.0, "solid"),
         ("whole", "in the whole state, measured", theme.muted, 1.6, "solid"),

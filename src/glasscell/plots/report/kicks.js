@@ -47,7 +47,7 @@ function drawKicks() {
   const kicks = KICKS[state.layer];
   const place = kicks?.place.get(state.unit);
   if (place === undefined) return Promise.resolve();
-  const figure = look("kicks", LAYERS[state.layer].kind);
+  const figure = look("kicks", LAYERS[state.layer].look);
   const many = kicks.window + 1;
   for (const line of figure.data) {
     const curve = kicks[line.meta]();

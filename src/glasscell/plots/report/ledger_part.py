@@ -26,7 +26,7 @@ def ledger_content(layers: Sequence[LayerTrace], b: int, steps: int) -> list[Any
     to rounding. Where all of them would be too many, the units that swing furthest are carried,
     and where even those would be, the first steps.
     """
-    carrying = sum(layer.definition.keeping_gate is not None for layer in layers)
+    carrying = sum(layer.carry() is not None for layer in layers)
     share = MOST_NUMBERS // (2 * max(1, carrying))
     return [_account(layer, b, steps, share) for layer in layers]
 

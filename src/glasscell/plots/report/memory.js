@@ -49,12 +49,12 @@ function keyOf(rows, kicks) {
 }
 
 function memoryInWords(span, kind) {
-  const gate = kind === "lstm" ? "forget" : "update";
-  if (span === null) return `The ${gate} gate of unit ${state.unit} never lets anything go.`;
+  const gate = { lstm: "forget gate", gru: "update gate" }[kind];
+  if (span === null) return `${gate ? `The ${gate} of unit` : "Unit"} ${state.unit} never lets anything go.`;
   const measured = measuredSpan(state.unit);
   const kicked = measured === undefined ? ""
     : measured === null ? ` Measured with kicks, it takes more than ${KICKS[state.layer].window} steps.`
       : ` Measured with kicks, it takes ${stepsInWords(measured)}.`;
-  return `Going by its mean ${gate} gate, half of what unit ${state.unit} holds is gone after ` +
+  return `Going by the mean of ${gate ? `its ${gate}` : "what stays at a step"}, half of what unit ${state.unit} holds is gone after ` +
     `${stepsInWords(span * Math.LN2)} (its half-life), and 37 % is left after ${stepsInWords(span)}.${kicked}`;
 }

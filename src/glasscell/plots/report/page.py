@@ -129,7 +129,7 @@ def language_report(
     }
     bits = "–" if T < 2 else f"{found.bits:.2f}"
     head = {
-        "Cell": bare[0].kind.upper(),
+        "Cell": bare[0].kind.replace("_", " ").upper(),
         "Layers": sum(not layer.name.endswith("_reverse") for layer in bare),
         "Units a layer": ", ".join(dict.fromkeys(str(layer.hidden_size) for layer in bare)),
         f"{token.capitalize()}s": f"{T:,}",
@@ -158,13 +158,16 @@ def language_report(
 
 def _part_looks(layers: Sequence[LayerTrace], theme: Theme) -> dict[str, Any]:
     """The figures of the parts with a file of their own, without numbers, in one theme."""
-    kinds = list(dict.fromkeys(layer.kind for layer in layers))
+    looks = {
+        content.look_of(layer): (layer.definition.state, content.keeper_of(layer))
+        for layer in layers
+    }
     return {
         "ledger": content.plain(ledger_figure(theme)),
         "flow": content.plain(flow_map(theme)),
-        "flow_lines": {kind: content.plain(flow_lines(kind, theme)) for kind in kinds},
-        "flow_ways": {kind: ways(theme, kind) for kind in kinds},
-        "kicks": {kind: content.plain(kick_figure(kind, theme)) for kind in kinds},
+        "flow_lines": {key: content.plain(flow_lines(*of, theme)) for key, of in looks.items()},
+        "flow_ways": {key: ways(theme, *of) for key, of in looks.items()},
+        "kicks": {key: content.plain(kick_figure(*of, theme)) for key, of in looks.items()},
     }
 
 

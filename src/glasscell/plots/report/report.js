@@ -88,10 +88,10 @@ function redraw(changed) {
 /** Gives figures the height that they will have, so that nothing moves when they are drawn. */
 function reserveRoom() {
   const { figures } = themed();
-  const { kind } = LAYERS[state.layer];
-  const looks = { strips: figures.strips[kind], next: figures.next, saturation: figures.saturation[kind],
-                  memory: figures.memory[kind], ledger: figures.ledger, kicks: figures.kicks[kind],
-                  flow: figures.flow, "flow-lines": figures.flow_lines[kind] };
+  const key = LAYERS[state.layer].look;
+  const looks = { strips: figures.strips[key], next: figures.next, saturation: figures.saturation[key],
+                  memory: figures.memory[key], ledger: figures.ledger, kicks: figures.kicks[key],
+                  flow: figures.flow, "flow-lines": figures.flow_lines[key] };
   for (const [id, { layout }] of Object.entries(looks)) byId(id).style.height = `${layout.height}px`;
 }
 

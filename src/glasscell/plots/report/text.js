@@ -74,7 +74,7 @@ function showDetail(t, shade, layer) {
     Number.isNaN(SURPRISE[t]) ? "nothing came before" : `${number(SURPRISE[t], 1)} bits`;
   byId("detail-guesses").replaceChildren(...guessesAfter(t).map(guessRow));
   byId("detail-moved-heading").textContent =
-    layer.kind === "lstm" ? "Cells that moved most here" : "Units that moved most here";
+    layer.quantities.cell ? "Cells that moved most here" : "Units that moved most here";
   const { k, units, values } = layer.moved;
   byId("detail-moved").replaceChildren(
     ...Array.from({ length: k }, (_, n) => {
