@@ -177,6 +177,81 @@ def test_compiled_whole(name):
 
 
 @pytest.mark.parametrize(
+    "options", [{"recurrent_dropout": 0.2}, {"weight_dropout": 0.2}, {"stochastic": ("forget",)}]
+)
+def test_what_is_noisy_in_training_alone_is_compiled_whole_outside_of_it(options):
+    layer = layer_of("lstm", **options).eval()
+    x = torch.randn(T, B, I, dtype=torch.float64)
+    torch.compiler.reset()
+    compiled = torch.compile(layer, fullgraph=True, backend="eager")
+    assert_close(compiled(x)[0], layer(x)[0])
+    layer.train()
+    with pytest.raises(torch._dynamo.exc.Unsupported, match="in training with noise"):  # type: ignore[attr-defined]
+        compiled(x)
+    torch.manual_seed(0)
+    beside = torch.compile(layer, backend="eager")(x)[0]
+    torch.manual_seed(0)
+    assert_same_bits(beside, layer(x)[0])
+
+
+def test_a_stream_goes_on_from_its_own_variants_state_alone(tmp_path):
+    x = torch.randn(B, I, dtype=torch.float64)
+    streams = {}
+    for name in ("lstm", "coupled", "slstm"):
+        streams[name] = glasscell.stream(layer_of(name, bidirectional=False))
+        streams[name].step(x)
+    streams["lstm"].save(tmp_path / "state")
+    for name, what in (
+        ("coupled", "lstm, and the layer is a lstm.forget_gate=None"),
+        ("slstm", "lstm, and the layer is a slstm"),
+    ):
+        with pytest.raises(InputError, match=f"the state of a {what}"):
+            streams[name].restore(tmp_path / "state")
+    streams["lstm"].restore(tmp_path / "state")
+
+
+@pytest.mark.parametrize("name", ["peephole", "janet", "slstm", "layer_norm_lstm", "fgr"])
+def test_projected_layers(name):
+    """P numbers are shown, to the layer above too, and what is carried stays C*H wide."""
+    layer = layer_of(name, proj_size=2)
+    x = torch.randn(T, B, I, dtype=torch.float64)
+    output, (h_n, c_n) = layer(x, lengths=LENGTHS)
+    assert output.shape == (T, B, 4)
+    assert h_n.shape == (4, B, 2)
+    assert c_n.shape == (4, B, layer.cell.C * H)
+    assert layer.weight_hr_l1.shape == (2, H)
+    with glasscell.trace(layer) as trace:
+        layer(x, lengths=LENGTHS)
+    shown = trace["l1"]
+    assert shown.hidden.shape == (T, B, 2)
+    for state in layer.cell.carried:
+        assert shown[state].shape == (T, B, H)
+        assert getattr(shown, state) is not None
+
+
+def test_what_is_carried_beside_a_cell_state_is_read_by_name():
+    x = torch.randn(T, B, I, dtype=torch.float64)
+    layers = {name: layer_of(name, bidirectional=False) for name in ("slstm", "fgr")}
+    seen = {}
+    for name, layer in layers.items():
+        with glasscell.trace(layer) as trace:
+            _, (_, c_n) = layer(x)
+        seen[name] = trace["l1"], c_n[1]
+    shown, last = seen["slstm"]
+    for k, state in enumerate(("cell", "normalizer", "stabilizer")):
+        assert_same_bits(shown[state][-1], last[:, k * H : (k + 1) * H])
+    log_f, i_pre = shown.pre.forget_gate.sigmoid().log(), shown.pre.input_gate
+    before = torch.cat((torch.zeros(1, B, H).double(), shown.stabilizer[:-1]))
+    assert_close(shown.stabilizer, torch.maximum(log_f + before, i_pre))
+    assert_close(shown.hidden, shown.output_gate * shown.cell / shown.normalizer)
+    shown, last = seen["fgr"]
+    for k, gate in enumerate(("input_gate", "forget_gate", "output_gate"), 1):
+        assert_same_bits(shown[f"previous_{gate}"], shown[gate])  # as the next step will read it
+        assert_same_bits(shown[gate][-1], last[:, k * H : (k + 1) * H])
+    assert shown.initial_cell.shape == (B, H)
+
+
+@pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: glasscell.LSTM(3, 4, cell="pephole"), "did you mean peephole"),

@@ -25,7 +25,7 @@ def fits_a_graph(layer: "Recurrent", input: Tensor | PackedSequence, hx: Any) ->
         return False  # what hooks do with a record is not the compiler's affair
     if len(layer._edits) > 0:
         return False  # the registered operation knows no edits
-    if layer._is_random:
+    if layer._is_random and (layer.training or any(layer.chance.zoneout)):
         return False  # nor chance
     if layer._cell_line is None:
         return False  # a graph could not say which cell it runs

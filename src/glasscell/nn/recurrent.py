@@ -41,8 +41,9 @@ WEIGHT_NAMES = (
 )
 
 BESIDE_THE_GRAPH = (
-    "a layer that is traced or edited, or under a torch.func transform, runs beside the graph: "
-    "compile without fullgraph=True"
+    "a layer that is traced or edited, under a torch.func transform, in training with noise in its "
+    "recurrence, with zoneout, or with a step of one's own runs beside the graph: compile without "
+    "fullgraph=True"
 )
 
 RecordHook = Callable[["Recurrent", tuple[LayerRecord, ...]], None]

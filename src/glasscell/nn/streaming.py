@@ -10,6 +10,7 @@ from safetensors.torch import save as save_bytes
 from torch import Tensor
 
 from glasscell import ops
+from glasscell.cells import spec
 from glasscell.engines import Call, Packing, combined, stepper
 from glasscell.engines.packed import version
 from glasscell.errors import InputError
@@ -34,7 +35,7 @@ class Stream:
         self.layer = layer
         self.steps = 0
         self._h: Tensor | None = None  # (L, B, P)
-        self._c: Tensor | None = None  # (L, B, H)
+        self._c: Tensor | None = None  # (L, B, C*H)
         self._single = False  # whether the step at hand is given as (I,)
         self._take_step: Any = None  # the engine's own way, for these weights and this batch
         # those that it was made for, alive so that their ids stay theirs, and in which version
@@ -90,8 +91,8 @@ class Stream:
 
     @property
     def state(self) -> Tensor | tuple[Tensor, Tensor]:
-        """A copy of the state, as the layer takes and returns it: h (L, B, P) and, for an LSTM,
-        c (L, B, H).
+        """A copy of the state, as the layer takes and returns it: h (L, B, P) and, where a cell
+        state is carried, c (L, B, C*H): H for a cell state alone.
         """
         if self._h is None:
             raise InputError("state: there is none before the first step")
@@ -132,7 +133,10 @@ class Stream:
         tensors = {"h": self._h.cpu()}
         if self._c is not None:
             tensors["c"] = self._c.cpu()
-        header = {"format": FORMAT, "kind": self.layer.cell.kind, "steps": str(self.steps)}
+        cell = self.layer.cell
+        header = {"format": FORMAT, "kind": cell.kind, "steps": str(self.steps)}
+        if (line := spec.line_of(cell)) is not None:
+            header["cell"] = line
         write_file(Path(path), save_bytes(tensors, header))
 
     def restore(self, path: str | Path) -> None:
@@ -157,10 +161,14 @@ class Stream:
             if isinstance(problem, InputError):
                 raise
             raise InputError(f"{path}: not the state of a stream ({problem})") from None
-        if header.get("kind") != self.layer.cell.kind or "h" not in tensors:
+        cell = self.layer.cell
+        own, theirs = {"kind": cell.kind, "cell": spec.line_of(cell)}, dict(header)
+        if "cell" not in theirs or own["cell"] is None:  # it tells the kind alone
+            own["cell"] = theirs["cell"] = cell.kind
+        if any(theirs.get(key) != own[key] for key in own) or "h" not in tensors:
+            what = "kind" if theirs.get("kind") != own["kind"] else "cell"
             raise InputError(
-                f"{path}: the state of a {header.get('kind')}, and the layer is a "
-                f"{self.layer.cell.kind}"
+                f"{path}: the state of a {theirs.get(what)}, and the layer is a {own[what]}"
             )
         weight = self.layer.weight_ih_l0
         h, c = tensors["h"], tensors.get("c")
