@@ -105,6 +105,25 @@ def test_values_are_the_published_ones_and_gradients_autograds(
 
 
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+@pytest.mark.parametrize(("engine", "name"), RUNS)
+def test_gradients_of_a_loss_on_one_result_alone(engine, name, reverse):
+    """What a backward is not told of must not matter: each of them can be absent."""
+    call = call_of(VARIANTS[name], [4, 4, 2], applicable(name, 3, 5), 5, 5, reverse=reverse)
+    own, leaves = with_leaves(call)
+    exact, exact_leaves = with_leaves(call)
+    there, of_those = ([t for t in each if t is not None] for each in (leaves, exact_leaves))
+    steps = unrolled(exact)
+    found, expected = ENGINES[engine].run(own), Record.of(exact, *steps[:4])
+    for quantity, value in results(expected).items():
+        d = torch.randn_like(value)
+        options = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
+        actual = torch.autograd.grad(getattr(found, quantity), there, d, **options)
+        right = torch.autograd.grad(value, of_those, d, **options)
+        for k, (a, b) in enumerate(zip(actual, right, strict=True)):
+            assert_close(a, b, f"gradient {k} of {quantity}", kind="gradient")
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize(
     ("engine", "name"), [run for run in RUNS if VARIANTS[str(run.values[1])].has_cell_state]
 )
