@@ -112,6 +112,38 @@ def test_every_cell_and_level_can_be_looked_into(cli, book, options):
     assert bool(shown["memory"]) == ("rnn" not in options)
 
 
+@pytest.mark.parametrize(
+    ("cell", "told", "memory"),
+    [
+        ("coupled+zoneout=0.1", "rnn.l0, coupled, 8 units", "steps)"),
+        ("no_forget_gate", "rnn.l0, no_forget_gate, 8 units", "(never forgets)"),
+        ("mut1", "rnn.l0, mut1, 8 units", "steps)"),
+        ("slstm", "rnn.l0, SLSTM, 8 units", "steps)"),
+        ("relu_rnn", "rnn.l0, relu_rnn, 8 units", ""),
+    ],
+)
+def test_variants_write_and_are_looked_into(cli, book, cell, told, memory):
+    small = ["--hidden", "8", "--batch", "4", "--chunk", "32", "--steps", "2"]
+    assert cli("train", "text", book, "--out", "run", "--cell", cell, *small).code == 0
+    result = cli("inspect", "run", "-t", LINE, "-r", "out.html")
+    assert result.code == 0
+    assert told in result.out
+    assert ("Longest memory" in result.out) == bool(memory)
+    assert memory in result.out
+    assert cli("generate", "run", "--length", "20").code == 0
+    assert cli("evaluate", "run", book).code == 0
+
+
+@pytest.mark.parametrize("command", [("inspect", "-t", "a"), ("generate",), ("explain", "-t", "a")])
+def test_a_model_that_reads_no_text_is_told_of(cli, command):
+    small = ("--steps", "2", "--hidden", "4", "--out", "run")
+    assert cli("train", "classic", "reber", *small).code == 0
+    name, *options = command
+    result = cli(name, "run", *options)
+    assert result.code == 2
+    assert "holds a model for the task 'classic', which reads no text" in result.err
+
+
 def test_a_stacked_word_model_is_looked_into(cli, book):
     small = ["--hidden", "8", "--batch", "4", "--chunk", "32", "--steps", "2", "--layers", "2"]
     assert cli("train", "text", book, "--out", "run", "--level", "word", *small).code == 0

@@ -24,7 +24,7 @@ def test_train_evaluate(cli):
     result = cli("train", "classic", "anbn", "--T", "9", "--steps", "120", "--out", "run", *SMALL)
     assert result.code == 0
     lines = result.err.splitlines()
-    assert lines[0].startswith("Training: anbn (T = 9, shortest = 1), 1 x lstm of 6 units, ")
+    assert lines[0].startswith("Training: anbn (T = 9, shortest = 1), 1 x lstm+forget_bias=1 of 6 ")
     for part in ("step 120/120", "loss ", "(chance 0.0%, optimum 100.0%)", "steps/s", "0:00 left"):
         assert part in lines[-1]
     assert re.match(

@@ -1,46 +1,27 @@
 """Layers by name, and hidden sizes at which models are equal."""
 
-from typing import Any
-
 import pytest
 import torch
 from torch import nn
 
-from glasscell.cells.variants import VARIANTS
 from glasscell.comparing.models import (
-    Mapped,
     cells_named,
-    layer,
     matched_hidden,
-    options_of,
     parameters,
+    usual_learning_rate,
 )
 from glasscell.errors import UserError
+from glasscell.nn.lines import LayerLine
 
 
-@pytest.mark.parametrize("cell", VARIANTS)
-def test_every_variant_reads_and_learns(cell):
-    own = layer(cell, 3, 5)
-    output, last = own(torch.randn(7, 2, 3))
-    again, _ = own(torch.randn(7, 2, 3), last)
-    assert output.shape == again.shape == (7, 2, 5)
-    again.sum().backward()
-    assert all(p.grad is not None for p in own.parameters())
+def layer(cell: str, input_size: int, hidden: int) -> nn.Module:
+    return nn.ModuleList(LayerLine.read(cell).opened.mapped(input_size, hidden))
 
 
-def test_a_cell_that_adds_its_input_reads_it_through_a_map():
-    assert isinstance(layer("mut1", 3, 5), Mapped)
-    assert not isinstance(layer("mut1", 5, 5), Mapped)
-    assert not isinstance(layer("mut3", 3, 5), Mapped)
-
-
-def test_forget_gates_begin_open_where_there_are_any():
-    assert {cell: bool(options_of(cell)) for cell in ("lstm", "peephole", "coupled", "slstm")} == {
-        "lstm": True, "peephole": True, "coupled": True, "slstm": True
-    }  # fmt: skip
-    assert not any(map(options_of, ("no_forget_gate", "nfg", "gru", "rnn", "mut1")))
-    lstm: Any = layer("lstm", 3, 5)
-    assert (lstm.bias_ih_l0 + lstm.bias_hh_l0)[5:10].tolist() == [1.0] * 5
+def test_cells_without_gates_learn_more_slowly():
+    rates = [usual_learning_rate(cell, 64) for cell in ("lstm", "gru+zoneout=0.1", "relu_rnn")]
+    assert rates == [0.005, 0.005, 0.002]
+    assert usual_learning_rate("lstm", 512) == 0.0025
 
 
 @pytest.mark.parametrize("cell", ["gru", "rnn", "mut1", "no_forget_gate", "slstm"])
@@ -71,6 +52,10 @@ def test_cells_named():
         "lstm", "lstm(forget_gate=None, output_gate=None)", "rnn"
     )  # fmt: skip
     assert cells_named("lstm(forget_gate=None)") == ("lstm", "no_forget_gate")
+    line = "lstm(output_squash=relu, forget_gate=gate(squash=relu))"
+    assert cells_named(f"{line}, lstm + zoneout=.1") == (
+        "lstm", "lstm(forget_gate=gate(squash=relu), output_squash=relu)", "lstm+zoneout=0.1"
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -33,3 +33,16 @@ def test_cells_of_ones_own_and_without_their_base():
         "the cell rnn(hidden=gate(squash=relu))"
     )
     assert question_of("fgr", [BASE]).part == "full gate recurrence and peepholes"
+
+
+def test_options_are_asked_of_the_layer_that_has_none():
+    def asked(cell: str, *compared: str) -> tuple[str, str, str]:
+        question = question_of(cell, compared)
+        return question.part, question.change, question.against
+
+    told = "peephole+zoneout=0.1"
+    assert asked("lstm+zoneout=0.1", BASE) == ("zoneout=0.1", "adds", BASE)
+    assert asked(told, BASE, "peephole") == ("zoneout=0.1 of peephole", "adds", "peephole")
+    assert asked(told, BASE) == (told, "replaces", BASE)
+    begun = asked("lstm+forget_bias=0", BASE)
+    assert begun == ("to begin with forget_bias=0", "begins", BASE)

@@ -88,6 +88,17 @@ def test_interrupted_anywhere_and_resumed(
     assert resumed.metrics["step"] == 3 * PER_EPOCH
 
 
+@pytest.mark.parametrize("cell", ["mut1", "fgr", "slstm+zoneout=0.1"])
+def test_whatever_a_cell_carries_is_carried_on(train, tmp_path, monkeypatch, cell):
+    whole = train(out=tmp_path / "whole", cell=cell, epochs=0.3)
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 5)
+        with pytest.raises(Interrupted):
+            train(cell=cell, epochs=0.3)
+    resume_text(tmp_path / "run", text=TEXT, progress=False)
+    assert_same(checkpoint(whole.path), checkpoint(tmp_path / "run"))
+
+
 def test_interrupted_again_and_again(uninterrupted, train, tmp_path, monkeypatch):
     out = tmp_path / "run"
     cell = uninterrupted.config["model"]["cell"]

@@ -21,7 +21,8 @@ def _option(
 Cells = Annotated[
     str | None,
     _option(
-        "Names, separated by commas; lstm is always among them.",
+        "Names, lines or names with options (lstm+zoneout=0.1), separated by commas; lstm is "
+        "always among them.",
         "--cells",
         default="lstm,peephole,coupled,no_forget_gate,gru,rnn",
         metavar="NAME,...",

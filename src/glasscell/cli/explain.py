@@ -189,9 +189,9 @@ def _of_model(
     wanted = None if units is None else _numbers("units", units)
 
     from glasscell.cli.explain_model import explain_model
-    from glasscell.training import load
+    from glasscell.training import load_text
 
-    return explain_model(load(run), text, steps, layer, wanted)
+    return explain_model(load_text(run), text, steps, layer, wanted)
 
 
 def _numbers(name: str, text: str) -> list[int]:

@@ -39,9 +39,9 @@ def generate(
 
         glasscell generate runs/book --temperature 0.5 --top-k 20 --seed 1
     """
-    from glasscell.training import load
+    from glasscell.training import load_text
 
-    model = load(run)
+    model = load_text(run)
     pieces = model.stream(
         prompt, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
     )

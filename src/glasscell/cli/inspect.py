@@ -63,11 +63,11 @@ def inspect(
     from glasscell.cli.inspect_steps import as_dict, print_table
     from glasscell.cli.reading import read, write_report
     from glasscell.files import refuse_unwritable
-    from glasscell.training import load
+    from glasscell.training import load_text
 
     if report is not None:
         refuse_unwritable(report)  # before anything long is read or printed
-    model = load(run)
+    model = load_text(run)
     with edited(model.model, edits):
         reading = read(model, _text_of(model, text, file), limit=limit)
     name = _layer_name(reading.trace, layer)

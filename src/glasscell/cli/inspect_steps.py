@@ -12,11 +12,11 @@ from glasscell.analysis import (
     Predictions,
     Ranked,
     extreme_gates,
-    keeping_gate,
     most_moved_cells,
     predictions,
     units_by_memory,
 )
+from glasscell.cells import name_of
 from glasscell.cli.reading import Reading, token_text
 from glasscell.tracing import LayerTrace
 
@@ -74,7 +74,7 @@ def as_dict(reading: Reading, name: str, top: int) -> dict[str, Any]:
             "moved": units(steps.moved, t),
         }
 
-    memory = units_by_memory(steps.layer) if keeping_gate(steps.layer) else []
+    memory = units_by_memory(steps.layer) if steps.layer.carry() else []
     return {
         "layer": name,
         "cell": steps.layer.kind,
@@ -121,7 +121,9 @@ def print_table(reading: Reading, name: str, top: int, rows: int) -> None:
     if steps.open:
         table.add_column("most open", style="green")
         table.add_column("most shut", style="red")
-    table.add_column("cells that moved" if steps.layer.kind == "lstm" else "units that moved")
+    table.add_column(
+        "cells that moved" if steps.layer.definition.has_cell_state else "units that moved"
+    )
     for t in range(shown):
         bits = float(steps.guesses.surprise[t])
         guess, p = int(steps.guesses.tokens[t, 0]), float(steps.guesses.probabilities[t, 0])
@@ -134,7 +136,7 @@ def print_table(reading: Reading, name: str, top: int, rows: int) -> None:
             *extremes,
             moved(t),
         )
-    console.print(f"{name}, {steps.layer.kind.upper()}, {steps.layer.hidden_size} units")
+    console.print(f"{name}, {_cell_told(steps.layer)}, {steps.layer.hidden_size} units")
     console.print(table)
     for line in _below_table(reading, steps, shown):
         console.print(line, markup=False, soft_wrap=True)
@@ -152,12 +154,19 @@ def _below_table(reading: Reading, steps: Steps, shown: int) -> list[str]:
         )
     if (bits := reading.bits_per_character) is not None:
         lines.append(f"{bits:.2f} bits per character on this text.")
-    if keeping_gate(steps.layer):
+    if steps.layer.carry():
         longest = units_by_memory(steps.layer, top=5)
-        named = ", ".join(f"{unit} ({_three_digits(span)} steps)" for unit, span in longest)
+        named = ", ".join(f"{unit} ({_three_digits(span)})" for unit, span in longest)
         lines.append(f"Longest memory: units {named}.")
     return lines
 
 
+def _cell_told(layer: LayerTrace) -> str:
+    known = name_of(layer.definition) or layer.kind
+    return known.upper() if known == layer.kind else known
+
+
 def _three_digits(span: float) -> str:
-    return f"{span:,.0f}" if span >= 100 else f"{span:.3g}"
+    if math.isinf(span):
+        return "never forgets"
+    return f"{span:,.0f} steps" if span >= 100 else f"{span:.3g} steps"

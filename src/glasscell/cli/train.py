@@ -66,7 +66,7 @@ def text(
         glasscell train text --out runs/book --resume
     """
     choices = {
-        "cell": cell and cell.value,
+        "cell": cell,
         "hidden": hidden,
         "layers": layers,
         "embedding": embedding,

@@ -32,14 +32,6 @@ Length = Annotated[
         panel=opt.MODEL,
     ),
 ]
-Cell = Annotated[
-    str | None,
-    _option(
-        'The recurrent cell: lstm, peephole, gru, rnn, ... or a line, "lstm(forget_gate=None)".',
-        default="lstm",
-        panel=opt.MODEL,
-    ),
-]
 Hidden = Annotated[int | None, _option("Units a layer.", default="32", panel=opt.MODEL)]
 Layers = Annotated[int | None, _option("Stacked layers.", default="1", panel=opt.MODEL)]
 ForgetBias = Annotated[
@@ -72,7 +64,7 @@ def train_classic(
     name: Name = None,
     out: Out = None,
     T: Length = None,
-    cell: Cell = None,
+    cell: opt.Cell = None,
     hidden: Hidden = None,
     layers: Layers = None,
     forget_bias: ForgetBias = None,

@@ -3,19 +3,12 @@
 The defaults are those of `LanguageModelConfig`, `Recipe` and `Hardware`; here they are only told.
 """
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 MODEL, LENGTH, LEARNING, MACHINE = "Model", "How long", "Learning", "Machine"
-
-
-class CellName(StrEnum):
-    lstm = "lstm"
-    gru = "gru"
-    rnn = "rnn"
 
 
 def _option(
@@ -57,7 +50,15 @@ Level = Annotated[
         callback=_known_level,
     ),
 ]
-Cell = Annotated[CellName | None, _option("The recurrent cell.", default="lstm", panel=MODEL)]
+Cell = Annotated[
+    str | None,
+    _option(
+        "The recurrent layer: lstm, peephole, gru, rnn, ...; a line, lstm(forget_gate=None); or "
+        "one with options, lstm+zoneout=0.1.",
+        default="lstm",
+        panel=MODEL,
+    ),
+]
 Hidden = Annotated[int | None, _option("Units a layer.", default="256", panel=MODEL)]
 Layers = Annotated[int | None, _option("Stacked layers.", default="1", panel=MODEL)]
 Embedding = Annotated[

@@ -1,22 +1,16 @@
-"""A recurrent layer of any cell by its name; and the hidden size at which models are equal."""
+"""The layers that are compared, by their lines; and the hidden size at which models are equal."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from glasscell.cells import named
-from glasscell.cells.mut import ITSELF
-from glasscell.cells.variants import name_of
 from glasscell.comparing.questions import BASE
-from glasscell.errors import InputError, UserError
-from glasscell.nn import Recurrent
+from glasscell.errors import UserError
+from glasscell.nn.lines import LayerLine, split_outside
 
 LARGEST = 1 << 16  # units; nothing that is compared needs more
 
@@ -36,72 +30,35 @@ class Size:
     dropout: float = 0.0
 
 
-class Mapped(nn.Module):
-    """A layer behind a linear map, for a cell that adds x_t itself to its units."""
-
-    def __init__(self, input_size: int, layer: Recurrent) -> None:
-        super().__init__()
-        self.map = nn.Linear(input_size, layer.input_size)
-        self.layer = layer
-
-    def forward(self, x: Tensor, state: Any = None) -> Any:
-        return self.layer(self.map(x), state)
-
-
-def layer(cell: str, input_size: int, hidden: int) -> nn.Module:
-    """A recurrent layer by its cell's name, begun as `options_of` says."""
-    if adds_its_input(cell) and input_size != hidden:
-        return Mapped(input_size, Recurrent(hidden, hidden, cell=cell, **options_of(cell)))
-    return Recurrent(input_size, hidden, cell=cell, **options_of(cell))
-
-
-def adds_its_input(cell: str) -> bool:
-    """Whether its input must have as many features as it has units."""
-    return any(v in ITSELF for gate in named(cell).gates for v in gate.reads)
-
-
-@lru_cache
-def options_of(cell: str) -> dict[str, Any]:
-    """How a layer begins: the forget gate of every LSTM at a bias of 1 (Jozefowicz et al. 2015),
-    where it has one; all other cells as they usually do."""
-    if not named(cell).has_cell_state:
-        return {}
-    options: dict[str, Any] = {"forget_bias": 1.0}
-    try:
-        Recurrent(1, 1, cell=cell, device="meta", **options)
-    except InputError:  # no gate keeps the state
-        return {}
-    return options
-
-
-def is_plain(cell: str) -> bool:
-    """Whether the cell has no gates, and so asks for lower learning rates."""
-    return named(cell).kind == "rnn"
+def usual_learning_rate(cell: str, hidden: int) -> float:
+    """The highest of a training, where the task has none of its own: 0.005 for up to 256 units,
+    0.002 for a cell without gates; in inverse proportion to units above 256."""
+    return (0.002 if LayerLine.read(cell).is_simple else 0.005) * min(1.0, 256 / hidden)
 
 
 def cells_named(names: Sequence[str] | str) -> tuple[str, ...]:
-    """The cells to compare, the plain LSTM first: everything is compared with it.
+    """The layers to compare, the plain LSTM first: everything is compared with it.
 
     Args:
-        names: names or lines ("lstm(forget_gate=None)"), in one text separated by commas.
+        names: lines as `glasscell.nn.lines` reads them: "gru", "lstm(forget_gate=None)",
+            "lstm+zoneout=0.1"; or all in one text, separated by commas.
 
     Raises:
         UserError: a name that is not known, or given twice; the nearest are told.
 
     Example:
         >>> from glasscell.comparing.models import cells_named
-        >>> cells_named("gru,vanilla")
-        ('lstm', 'gru', 'peephole')
+        >>> cells_named("gru,vanilla,lstm + zoneout=0.1")
+        ('lstm', 'gru', 'peephole', 'lstm+zoneout=0.1')
     """
     if isinstance(names, str):
-        names = re.split(r",(?![^(]*\))", names)
+        names = split_outside(names, ",")
     found = []
     for name in names:
         try:
-            cell = named(name.strip())
+            own = LayerLine.read(name.strip()).text
         except ValueError as error:
             raise UserError(str(error).replace("cell:", "cells:", 1)) from None
-        own = name_of(cell) or re.sub(r"\s*,\s*", ", ", name.strip())  # where a line may break
         if own in found:
             raise UserError(f"cells: {own} is given twice")
         found.append(own)

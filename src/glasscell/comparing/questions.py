@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from glasscell.nn.lines import LayerLine, split_outside
+
 BASE = "lstm"
-Change = Literal["removes", "adds", "replaces"]
+Change = Literal["removes", "adds", "replaces", "begins"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,8 @@ class Question:
 
     Attributes:
         part: what the two differ in: "the forget gate".
-        change: what the cell does with it: removes it, adds it, or is itself another.
+        change: what the cell does with it: removes it, adds it, is itself another, or begins with
+            other weights.
         against: the cell that it differs from in this alone.
     """
 
@@ -61,12 +65,16 @@ QUESTIONS = {
 }
 
 
-def question_of(cell: str, compared: tuple[str, ...] | list[str]) -> Question:
+def question_of(cell: str, compared: Sequence[str]) -> Question:
     """What a cell answers among those that are compared.
 
     Where the cell that it differs from in one thing alone is not among them, the plain LSTM
     stands in, and the question says so. A cell of one's own is a replacement.
     """
+    line = LayerLine.read(cell)
+    own = split_outside(line.text, "+")[0] if line.options else cell
+    if line.options:
+        return _of_options(line, own) if own in compared else Question(cell, "replaces")
     question = QUESTIONS.get(cell, Question(f"the cell {cell}", "replaces"))
     if question.against in compared:
         if question.against == BASE:
@@ -75,3 +83,12 @@ def question_of(cell: str, compared: tuple[str, ...] | list[str]) -> Question:
     if question.change == "adds":
         return Question(f"{question.part} and peepholes", "adds")
     return Question(f"an LSTM with peepholes, without {question.part},", "replaces")
+
+
+def _of_options(line: LayerLine, own: str) -> Question:
+    """What a layer that is told something answers beside the same layer that is not."""
+    told = line.text.removeprefix(f"{own}+").replace("+", " and ")
+    where = "" if own == BASE else f" of {own}"
+    if line.options.keys() & {"forget_bias", "chrono", "init"}:
+        return Question(f"to begin with {told}{where}", "begins", own)
+    return Question(f"{told}{where}", "adds", own)

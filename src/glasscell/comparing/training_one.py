@@ -102,14 +102,14 @@ def train_one(
 
 def memory(model: nn.Module, workload: Workload) -> tuple[float | None, float | None]:
     """How long the units remember: the median, and what nine in ten stay below; None for a cell
-    that has no gate which keeps, or where a gate never lets go."""
-    from glasscell.analysis import keeping_gate, memory_span
+    that writes its whole state anew at each step, or where one never lets go."""
+    from glasscell.analysis import memory_span
     from glasscell.tracing import trace
 
     with torch.no_grad(), trace(model) as recorded:
         workload.read(model)
     _, layer = next(iter(recorded.items()))
-    if keeping_gate(layer) is None:
+    if layer.carry() is None:
         return None, None
     spans = memory_span(layer)
     found = spans.quantile(torch.tensor([0.5, 0.9], dtype=spans.dtype), interpolation="nearest")

@@ -84,6 +84,8 @@ def _found(question: Question, verdict: Verdict) -> str:
         return "yes, worth" if helps else f"no, without {it} the score is better by"
     if question.change == "adds":
         return "yes, worth" if helps else f"no, with {it} the score is worse by"
+    if question.change == "begins":
+        return "better by" if helps else "worse by"
     return "better than the LSTM by" if helps else "worse than the LSTM by"
 
 

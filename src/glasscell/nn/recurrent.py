@@ -86,6 +86,7 @@ class Recurrent(nn.Module):
 
     cell: Cell
     weight_ih_l0: nn.Parameter
+    weight_hh_l0: nn.Parameter
     _usual_cell: Cell | None = None  # what needs no saying
 
     def __init__(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from glasscell.errors import InputError, UserError
+from glasscell.nn.lines import LayerLine
 
 if TYPE_CHECKING:
     import polars as pl
@@ -106,22 +107,23 @@ class Series:
 class SeriesModel(nn.Module):
     """Forecasts the next value at each step: the last one, and a change read off the state.
 
+    The recurrent layer is `self.rnn`, so a trace of the model names it "rnn.l0".
+
     Args:
-        layer: a recurrent layer that reads (T, B, 1), called `self.rnn`, so that a trace names it
-            "rnn.l0".
+        layer: in one line (`glasscell.nn.lines`).
         hidden: H, its units.
         dropout: fraction of the units dropped before the output, in training.
     """
 
-    def __init__(self, layer: nn.Module, hidden: int, dropout: float = 0.0) -> None:
+    def __init__(self, layer: str, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.rnn = layer
+        self.map, self.rnn = LayerLine.read(layer).opened.mapped(1, hidden)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(hidden, 1)
 
     def forward(self, x: Tensor, state: object = None) -> tuple[Tensor, object]:
         """Forecasts (T, B, 1) of the value after each of x (T, B, 1), and the last state."""
-        h, last = self.rnn(x, state)  # (T, B, H)
+        h, last = self.rnn(self.map(x), state)  # (T, B, H)
         return x + self.head(self.dropout(h)), last
 
 

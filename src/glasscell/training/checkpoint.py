@@ -124,12 +124,15 @@ def _is_standing(own: Any, model: LanguageModel) -> bool:
 def _is_state(state: Any, model: LanguageModel) -> bool:
     if state is None:
         return True
-    config = model.config
-    if not isinstance(state, list) or len(state) != (2 if config.cell == "lstm" else 1):
+    H = model.config.hidden
+    sizes = (H, model.rnn.carried_size) if model.rnn.cell.has_cell_state else (H,)
+    if not isinstance(state, list) or len(state) != len(sizes):
         return False
     streams = state[0].shape[1] if isinstance(state[0], Tensor) and state[0].ndim == 3 else 0
-    shape = torch.Size((config.layers, streams, config.hidden))
-    return streams > 0 and all(_is_tensor(each, shape) for each in state)
+    return streams > 0 and all(
+        _is_tensor(each, torch.Size((model.config.layers, streams, size)))
+        for each, size in zip(state, sizes, strict=True)
+    )
 
 
 def _are_generators(states: Any) -> bool:

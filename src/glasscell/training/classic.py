@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from glasscell.cells import name_of, spec
 from glasscell.errors import InputError, UserError
 from glasscell.tasks.classic import ClassicTask, SequenceModel
 from glasscell.tasks.language.model import telling_of_memory
@@ -212,9 +211,8 @@ def _what_is_trained(model: SequenceModel, task: ClassicTask) -> str:
     numbers = sum(weight.numel() for weight in model.parameters())
     choices = ", ".join(f"{key} = {value}" for key, value in asdict(task).items())
     layers = model.rnn.num_layers
-    cell = name_of(model.rnn.cell) or spec.write(model.rnn.cell)
     return (
-        f"{task.name} ({choices}), {layers} x {cell} of {model.rnn.hidden_size} units, "
+        f"{task.name} ({choices}), {layers} x {model.line.text} of {model.rnn.hidden_size} units, "
         f"{numbers:,} weights"
     )
 

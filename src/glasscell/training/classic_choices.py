@@ -6,7 +6,7 @@ from typing import Any
 
 from glasscell.cells import spec
 from glasscell.errors import InputError, UserError
-from glasscell.tasks.classic.model import cell_named
+from glasscell.nn.lines import OPEN, LayerLine
 from glasscell.tasks.language.model import LARGEST
 from glasscell.training.generated_recipe import GeneratedRecipe
 from glasscell.training.recipe import LONGEST
@@ -14,7 +14,6 @@ from glasscell.training.recipe import LONGEST
 STEPS = 4000  # where neither steps nor minutes are given
 LARGEST_SEED = 2**31 - 1
 MODEL = {"cell": "lstm", "hidden": 32, "layers": 1, "forget_bias": None, "chrono": None}
-FORGET_BIAS = 1.0  # of a cell that has a forget gate (Jozefowicz et al. 2015)
 
 
 def model_choices(choices: dict[str, Any]) -> dict[str, Any]:
@@ -25,17 +24,16 @@ def model_choices(choices: dict[str, Any]) -> dict[str, Any]:
     """
     given = choices["cell"]
     try:
-        cell = cell_named(given)
-        line = given if isinstance(given, str) else spec.write(cell)
+        line = LayerLine.of(given, forget_bias=choices["forget_bias"], chrono=choices["chrono"])
+        text = given if isinstance(given, str) else spec.write(line.cell)
     except ValueError as error:
         raise UserError(str(error)) from None
     for name in ("hidden", "layers"):
         if choices[name] > LARGEST:
             raise UserError(f"{name}: expected at most {LARGEST}, got {choices[name]}")
-    forgets = any(gate.name == "forget_gate" for gate in cell.gates)
-    if forgets and choices["forget_bias"] is choices["chrono"] is None:
-        choices["forget_bias"] = FORGET_BIAS
-    return {**choices, "cell": line}
+    if line.opened is not line:
+        choices["forget_bias"] = OPEN
+    return {**choices, "cell": text}
 
 
 def recipe_of(training: dict[str, Any]) -> tuple[GeneratedRecipe, float | None]:

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 
+from glasscell.nn.lines import OWN_LAYERS
 from glasscell.tasks.language.chunks import Streams
 from glasscell.tasks.language.model import (
     LanguageModel,
@@ -85,8 +86,9 @@ class LanguageModule(pl.LightningModule):
         """The model and its text, for a person."""
         config = self.model.config
         weights = sum(p.numel() for p in self.model.parameters())
+        kind = config.cell.upper() if config.cell in OWN_LAYERS else config.cell
         return (
-            f"{config.layers} x {config.cell.upper()} of {config.hidden} units, {weights:,} "
+            f"{config.layers} x {kind} of {config.hidden} units, {weights:,} "
             f"weights, on {self.all_train.predictions:,} tokens ({config.vocabulary:,} different)"
         )
 

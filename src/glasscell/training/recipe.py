@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from glasscell.errors import UserError
+from glasscell.nn.lines import LayerLine
 
 DEFAULT_EPOCHS = 10.0
 LONGEST = 10**12  # epochs, steps or minutes: more than anyone can wait for
@@ -76,7 +77,7 @@ def default_learning_rate(cell: str, hidden: int) -> float:
     `default_corpus()` to a file and compare `glasscell train text FILE --cell rnn --lr 0.01` with
     `--lr 0.004`.
     """
-    return (0.004 if cell == "rnn" else 0.01) * min(1.0, 256 / hidden)
+    return (0.004 if LayerLine.read(cell).is_simple else 0.01) * min(1.0, 256 / hidden)
 
 
 @dataclass(frozen=True)

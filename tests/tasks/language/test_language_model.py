@@ -55,7 +55,7 @@ def test_the_forget_gate_starts_open():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"cell": "elman"}, "cell: expected one of lstm, gru, rnn, got 'elman'"),
+        ({"cell": "elman"}, "cell: there is no variant 'elman'"),
         ({"hidden": 0}, "hidden: expected at least 1, got 0"),
         ({"layers": -1}, "layers: expected at least 1"),
         ({"dropout": 1.0}, "dropout: expected a fraction"),

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from glasscell.comparing.measure import Measure
-from glasscell.comparing.models import Size, is_plain, options_of
+from glasscell.comparing.models import Size, usual_learning_rate
 from glasscell.errors import InputError, UserError
+from glasscell.nn.lines import LayerLine
 from glasscell.tasks.classic import TASKS, ClassicTask, SequenceModel
 from glasscell.tasks.generated import Batch
 from glasscell.training.generated import score
@@ -62,10 +63,10 @@ class ClassicWorkload:
         )
 
     def model(self, cell: str, size: Size) -> nn.Module:
-        return SequenceModel(self.task, cell, size.hidden, **options_of(cell))
+        return SequenceModel(self.task, LayerLine.read(cell).opened.text, size.hidden)
 
     def learning_rate(self, cell: str, hidden: int) -> float:
-        return (0.002 if is_plain(cell) else 0.005) * min(1.0, 256 / hidden)
+        return usual_learning_rate(cell, hidden)
 
     def feed(self, seed: int) -> ClassicFeed:
         return ClassicFeed(self.task, seed)

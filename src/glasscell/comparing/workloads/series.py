@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from glasscell.comparing.measure import Measure
-from glasscell.comparing.models import Size, is_plain, layer
+from glasscell.comparing.models import Size, usual_learning_rate
 from glasscell.comparing.workloads.workload import DROPOUTS
 from glasscell.errors import UserError
 from glasscell.tasks.series_steps import SeriesModel, read_series, windows
@@ -66,10 +66,10 @@ class SeriesWorkload:
         )
 
     def model(self, cell: str, size: Size) -> nn.Module:
-        return SeriesModel(layer(cell, 1, size.hidden), size.hidden, size.dropout)
+        return SeriesModel(cell, size.hidden, size.dropout)
 
     def learning_rate(self, cell: str, hidden: int) -> float:
-        return (0.002 if is_plain(cell) else 0.005) * min(1.0, 256 / hidden)
+        return usual_learning_rate(cell, hidden)
 
     def feed(self, seed: int) -> SeriesFeed:
         return SeriesFeed(self.series.values[: self.series.train], self.steps, seed)

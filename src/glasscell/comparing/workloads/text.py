@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from glasscell.comparing.measure import Measure
-from glasscell.comparing.models import Size, is_plain, layer
+from glasscell.comparing.models import Size
 from glasscell.comparing.workloads.workload import DROPOUTS
 from glasscell.errors import UserError
 from glasscell.tasks.language.chunks import Streams, fitting_streams
@@ -91,20 +91,17 @@ class TextWorkload:
         return f"counting what follows {order} tokens", bits / max(1, len(self._test) - 1)
 
     def model(self, cell: str, size: Size) -> nn.Module:
-        embedding = size.embedding or self._embedding
-        model = LanguageModel(
-            LanguageModelConfig(
-                vocabulary=len(self.vocabulary),
-                hidden=size.hidden,
-                embedding=embedding,
-                dropout=size.dropout,
-            )
+        config = LanguageModelConfig(
+            vocabulary=len(self.vocabulary),
+            cell=cell,
+            hidden=size.hidden,
+            embedding=size.embedding or self._embedding,
+            dropout=size.dropout,
         )
-        model.rnn = layer(cell, embedding, size.hidden)
-        return model
+        return LanguageModel(config)
 
     def learning_rate(self, cell: str, hidden: int) -> float:
-        return default_learning_rate("rnn" if is_plain(cell) else cell, hidden)
+        return default_learning_rate(cell, hidden)
 
     def feed(self, seed: int) -> TextFeed:
         return TextFeed(self._tokens, self.streams, seed)

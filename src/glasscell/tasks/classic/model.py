@@ -6,13 +6,9 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from glasscell.cells import Cell, named
-from glasscell.cells.mut import ITSELF
+from glasscell.cells import Cell
 from glasscell.errors import InputError
-from glasscell.nn import GRU, LSTM, RNN, Recurrent
-
-# Cells that have a layer of their own.
-LAYERS: dict[str, type[Recurrent]] = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
+from glasscell.nn.lines import LayerLine
 
 
 class Sizes(Protocol):
@@ -34,10 +30,12 @@ class SequenceModel(nn.Module):
 
     Args:
         task: for the sizes, and whether it wants an answer at every step.
-        cell: any that the layers know: "lstm", "peephole", "gru", ..., a line, or a `Cell`.
+        cell: the recurrent layer in one line: "lstm", "gru", "lstm+zoneout=0.1", ...
+            (`glasscell.nn.lines`); or a `Cell`.
         hidden: H, units a layer.
         layers: L, stacked layers.
-        options: of the layer: forget_bias, chrono, zoneout, ..., as for `glasscell.Recurrent`.
+        options: of the layer besides: forget_bias, chrono, zoneout, ..., as for
+            `glasscell.Recurrent`.
 
     Raises:
         InputError: a cell that is not there, no units or layers, or an option the cell cannot have.
@@ -61,13 +59,8 @@ class SequenceModel(nn.Module):
             if value < 1:
                 raise InputError(f"{name}: expected at least 1, got {value}")
         self.every_step = task.every_step
-        needs_map = _adds_its_input(cell) and task.input_size != hidden
-        self.map = nn.Linear(task.input_size, hidden) if needs_map else nn.Identity()
-        I = hidden if needs_map else task.input_size
-        if isinstance(cell, str) and cell in LAYERS:
-            self.rnn: Any = LAYERS[cell](I, hidden, layers, **options)
-        else:
-            self.rnn = Recurrent(I, hidden, layers, cell=cell, **options)
+        self.line = LayerLine.of(cell, **options)
+        self.map, self.rnn = self.line.mapped(task.input_size, hidden, layers)
         self.head = nn.Linear(hidden, task.output_size)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -80,19 +73,3 @@ class SequenceModel(nn.Module):
         h, last = self.rnn(self.map(x), lengths=lengths)  # (T, B, H)
         h_n = last[0] if isinstance(last, tuple) else last
         return self.head(h if self.every_step else h_n[-1])
-
-
-def cell_named(cell: str | Cell) -> Cell:
-    """The definition of a cell that a person names.
-
-    Raises:
-        InputError: there is none of this name; the nearest are told.
-    """
-    try:
-        return named(cell)
-    except ValueError as error:
-        raise InputError(str(error)) from None
-
-
-def _adds_its_input(cell: str | Cell) -> bool:
-    return any(v in ITSELF for gate in cell_named(cell).gates for v in gate.reads)

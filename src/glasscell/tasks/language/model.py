@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from glasscell.errors import UserError
-from glasscell.nn import GRU, LSTM, RNN
+from glasscell.errors import InputError, UserError
+from glasscell.nn.lines import LayerLine
 
 LARGEST = 2**31 - 1  # of any size: beyond it torch's own arithmetic of sizes gives out
-LAYERS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 
-# What is carried from one call to the next: (h, c) for an LSTM, h for the others; each (L, B, H).
+# What is carried from one call to the next: (h, c) for an LSTM, h for a GRU; each (L, B, H), and
+# (L, B, C*H) where a cell carries more than its cell state.
 State = Tensor | tuple[Tensor, Tensor]
 
 
@@ -27,7 +27,9 @@ class LanguageModelConfig:
 
     Attributes:
         vocabulary: V, the number of tokens.
-        cell: "lstm", "gru" or "rnn" (tanh).
+        cell: the recurrent layer in one line: "lstm", "gru", "peephole", "lstm+zoneout=0.1", ...
+            (`glasscell.nn.lines`). Where the line says nothing else, the gate that keeps an LSTM's
+            state begins open.
         hidden: H, units a layer.
         layers: L, stacked layers.
         embedding: size of a token's embedding.
@@ -46,8 +48,10 @@ class LanguageModelConfig:
     tied: bool = False
 
     def __post_init__(self) -> None:
-        if self.cell not in LAYERS:
-            raise UserError(f"cell: expected one of {', '.join(LAYERS)}, got {self.cell!r}")
+        try:
+            LayerLine.read(self.cell)
+        except InputError as error:
+            raise UserError(str(error)) from None
         for name in ("vocabulary", "hidden", "layers", "embedding"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}: expected at least 1, got {getattr(self, name)}")
@@ -55,6 +59,11 @@ class LanguageModelConfig:
                 raise UserError(f"{name}: expected at most {LARGEST}, got {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout: expected a fraction in [0, 1), got {self.dropout}")
+
+    @property
+    def layer(self) -> LayerLine:
+        """The recurrent layer."""
+        return LayerLine.read(self.cell).opened
 
 
 @contextmanager
@@ -73,6 +82,7 @@ class LanguageModel(nn.Module):
     """Predicts the next token from all before it.
 
     The recurrent layers are `self.rnn`, so a trace of the model names them "rnn.l0", "rnn.l1", ...
+    A cell that adds x_t itself to its units (mut1, mut2) reads it through a linear map of its size.
     """
 
     def __init__(self, config: LanguageModelConfig) -> None:
@@ -81,7 +91,8 @@ class LanguageModel(nn.Module):
         V, E, H, L = config.vocabulary, config.embedding, config.hidden, config.layers
         self.embedding = nn.Embedding(V, E)
         self.dropout = nn.Dropout(config.dropout)
-        self.rnn = LAYERS[config.cell](E, H, L, dropout=config.dropout if L > 1 else 0.0)
+        between = config.dropout if L > 1 else 0.0
+        self.map, self.rnn = config.layer.mapped(E, H, L, dropout=between)
         self.projection = nn.Linear(H, E, bias=False) if config.tied and E != H else nn.Identity()
         # With tied weights the output is a product with the embedding: only its bias is its own.
         self.output = None if config.tied else nn.Linear(H, V)
@@ -92,13 +103,6 @@ class LanguageModel(nn.Module):
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         if self.output is not None:
             nn.init.zeros_(self.output.bias)
-        if self.config.cell == "lstm":
-            # A forget gate that starts open lets gradients reach back (Jozefowicz et al. 2015).
-            H = self.config.hidden
-            with torch.no_grad():
-                for l in range(self.config.layers):
-                    getattr(self.rnn, f"bias_ih_l{l}")[H : 2 * H].fill_(1.0)
-                    getattr(self.rnn, f"bias_hh_l{l}")[H : 2 * H].fill_(0.0)
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Scores of the next token at each step.
@@ -111,7 +115,7 @@ class LanguageModel(nn.Module):
             logits (T, B, V) and the state after the last step.
         """
         x = self.dropout(self.embedding(tokens.long()))  # (T, B, E)
-        h, last = self.rnn(x, state)  # (T, B, H)
+        h, last = self.rnn(self.map(x), state)  # (T, B, H)
         h = self.projection(self.dropout(h))
         if self.output is not None:
             return self.output(h), last
