@@ -40,7 +40,7 @@ class LayerLine:
         >>> line.text, dict(line.options)
         ('peephole+zoneout=0.1', {'zoneout': 0.1})
         >>> line.build(3, 8)
-        Recurrent(3, 8, cell='peephole', zoneout=0.1)
+        Recurrent(3, 8, cell='peephole', zoneout=(0.1, 0.1))
     """
 
     text: str
