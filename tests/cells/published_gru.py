@@ -27,7 +27,7 @@ def gru(t: Terms) -> Step:
 def gru_reset_before(t: Terms) -> Step:
     """Cho et al. 2014, eq. 5-8: the reset gate before the product."""
     step = gated(t, t.both("r"), t.both("z"))
-    q = t.from_h("n", step["r"] * t.h_read)
+    q = t.from_h("n", t.read(step["r"] * t.before["h"]))
     n_pre = t.from_x("n") + q
     n, z = np.tanh(n_pre), step["z"]
     return step | {"q": q, "n_pre": n_pre, "n": n, "h": (1 - z) * n + z * t.before["h"]}
@@ -59,7 +59,7 @@ def min_gru(t: Terms) -> Step:
 def mutated(t: Terms, r_pre: Array, z_pre: Array, n_x: Array) -> Step:
     """What MUT1 to MUT3 share (Jozefowicz et al. 2015, section 3.4)."""
     step = gated(t, r_pre, z_pre)
-    q = t.from_h("n", step["r"] * t.h_read)
+    q = t.from_h("n", t.read(step["r"] * t.before["h"]))
     n_pre = q + n_x
     n, z = np.tanh(n_pre), step["z"]
     return step | {"q": q, "n_pre": n_pre, "n": n, "h": n * z + t.before["h"] * (1 - z)}
@@ -74,7 +74,7 @@ def mut2(t: Terms) -> Step:
 
 
 def mut3(t: Terms) -> Step:
-    z_pre = t.from_x("z") + t.from_h("z", np.tanh(t.h_read))
+    z_pre = t.from_x("z") + t.from_h("z", t.read(np.tanh(t.before["h"])))
     return mutated(t, t.both("r"), z_pre, t.from_x("n"))
 
 

@@ -35,7 +35,8 @@ class Noise:
         keep_h: zoneout's mask of h, (B, P) or a number: how much of h_{t-1} stays.
         keep_c: zoneout's mask of c, (B, H) or a number.
         uniform: letters of stochastic gates -> uniform numbers (B, H).
-        mask: (B, P); every product with h_{t-1} reads mask * h_{t-1}.
+        mask: (B, P); every product with U reads mask * h_{t-1}, or where it takes something made
+            of h_{t-1}, mask times that: what is dropped are columns of U.
     """
 
     keep_h: Array | float | None = None
@@ -57,8 +58,11 @@ class Terms:
     @property
     def h_read(self) -> Array:
         """h_{t-1} as products see it, (B, P)."""
-        h = self.before["h"]
-        return h if self.noise.mask is None else self.noise.mask * h
+        return self.read(self.before["h"])
+
+    def read(self, v: Array) -> Array:
+        """What a product with U reads where it would read v, h_{t-1} or made of it, (B, P)."""
+        return v if self.noise.mask is None else self.noise.mask * v
 
     def _block(self, name: str, letters: str, letter: str) -> Array:
         height = self.w[name].shape[0] // len(letters)

@@ -19,7 +19,7 @@ def test_zoneout_keeps_what_its_masks_say():
     close(mean["h"], plain["h"])
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru", "gru_reset_before", "mut2", "rnn"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "gru_reset_before", "mut1", "mut2", "mut3", "rnn"])
 def test_a_mask_scales_the_columns_of_the_products(name):
     """Of every product, and of nothing else: U diag(mask) h, one sequence at a time."""
     x, before, w = setting(name, I=H)

@@ -14,6 +14,7 @@ from tests.tolerances import assert_close
 from torch import Tensor
 
 from glasscell.cells import (
+    MUT,
     NOISELESS,
     UNEDITED,
     VARIANTS,
@@ -29,7 +30,6 @@ from glasscell.cells import (
 B, I, H = 5, 3, 4
 PARTS = ("h", "c", "gates", "pre")
 ARRIVING = [*({part} for part in PARTS), set(PARTS)]
-WRITTEN_OUT = ("lstm", "gru", "rnn", "slstm")
 Edited = dict[str, tuple[Tensor, Tensor]]
 
 
@@ -87,22 +87,20 @@ def gradients_of(cell: Cell, back: StepBackward, w: Weights, x, h, c, step, nois
         "h": back.dh_prev,
         "c": back.dc_prev,
     }
-    if "W" not in back.dw:
-        found |= {"W": x_term.T @ x, "b_x": x_term.sum(0)}
-        found |= {"U": h_term.T @ read, "b_h": h_term.sum(0)}
-        if w.V is not None:
-            assert back.dVm is not None
-            assert back.m is not None
-            found["V"] = back.dVm.T @ back.m
-        states = {"c_prev": None if c is None else c[:, :H], "h_own": read}
-        states["c"] = None if step.c is None else step.c[:, :H]
+    found |= {"W": x_term.T @ x, "b_x": x_term.sum(0)}
+    found |= {"U": h_term.T @ read, "b_h": h_term.sum(0)}
+    if w.V is not None and "V" not in back.dw:
+        assert back.dVm is not None
+        assert back.m is not None
+        found["V"] = back.dVm.T @ back.m
+    if w.p is not None and "p" not in back.dw:
+        states = {"c_prev": c, "c": step.c, "h_own": read}
         rows = [
             back.dx_term[:, k] * states[gate.peephole]
             for k, gate in enumerate(cell.gates)
             if gate.peephole
         ]
-        if rows:
-            found["p"] = torch.stack(rows).sum(1)
+        found["p"] = torch.stack(rows).sum(1)
     return found | dict(back.dw)
 
 
@@ -178,6 +176,13 @@ def test_with_every_quantity_edited(name):
         check(cell, *sizes_of(name), neutral(cell, H) | one, NOISELESS, set(PARTS))
 
 
+@pytest.mark.parametrize("reads", [("tanh_x", "tanh_h"), ("x", "x_itself", "tanh_h"), ("x",)])
+def test_a_mutation_that_reads_other_things(reads):
+    cell = MUT(reset_gate=replace(MUT().reset_gate, reads=reads))
+    check(cell, H, H, {}, NOISELESS, set(PARTS))
+    check(cell, H, H, edits_of(cell, H), noise_of(cell, H), set(PARTS))
+
+
 @pytest.mark.parametrize("how", [None, "bernoulli", "gumbel"])
 @pytest.mark.parametrize("name", NAMES)
 def test_with_noise(name, how):
@@ -188,28 +193,47 @@ def test_with_noise(name, how):
         check(cell, *sizes_of(name), edits_of(cell, H), noise, set(PARTS))
 
 
-def test_what_is_written_out_is_not_autograds():
-    """The two ways of a backward are told apart by what they hand on."""
-    for name in NAMES:
-        cell = VARIANTS[name]
+def test_every_backward_is_written_out(monkeypatch):
+    """None of them asks autograd, which a step of one's own does."""
+
+    def asked(*args, **kwargs):
+        raise AssertionError("autograd was asked")
+
+    def leaky(now):
+        return torch.tanh(now.carry(0.9 * now.before() + now.gate("candidate")))
+
+    def backward(cell: Cell, name: str) -> StepBackward:
         leaves: list[Any] = setting(cell, *sizes_of(name))
         x, h, c, *weights = leaves
         step = cell.step(x, h, c, Weights(*weights))
-        back = cell.step_backward(
-            StepGradient(torch.ones_like(h)), step, x, h, c, Weights(*weights)
-        )
-        by_autograd = "W" in back.dw
-        assert by_autograd == (cell.kind not in WRITTEN_OUT), name
-        assert (back.dx is not None) == by_autograd
+        d = StepGradient(torch.ones_like(h))
+        return cell.step_backward(d, step, x, h, c, Weights(*weights))
+
+    monkeypatch.setattr(torch.autograd, "grad", asked)
+    for name in NAMES:
+        backward(VARIANTS[name], name)
+    with pytest.raises(AssertionError, match="asked"):
+        backward(Custom(leaky, ("candidate",)), "custom")  # type: ignore[arg-type]
 
 
-def test_weights_without_biases_get_no_gradients_of_them():
-    cell = VARIANTS["fgr"]
-    leaves: list[Any] = setting(cell, I, H, bias=False)
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_without_biases(name):
+    cell = VARIANTS[name]
+    leaves: list[Any] = setting(cell, *sizes_of(name), bias=False)
     x, h, c, *weights = leaves
     w = Weights(*weights)
-    back = cell.step_backward(StepGradient(torch.ones(B, H)), cell.step(x, h, c, w), x, h, c, w)
-    assert set(back.dw) == {"W", "U", "p", "S"}
+    step = cell.step(x, h, c, w)
+    there = [t for t in leaves if t is not None]
+    autograds = torch.autograd.grad(step.h.sum(), there, allow_unused=True, materialize_grads=True)
+    with torch.no_grad():
+        d = StepGradient(torch.ones_like(step.h))
+        back = cell.step_backward(d, step, x, h, c, w)
+        found = gradients_of(cell, back, w, x, h, c, step, NOISELESS)
+    letters = [
+        k for k, t in zip(("x", "h", "c", *Weights._fields), leaves, strict=True) if t is not None
+    ]
+    for letter, gradient in zip(letters, autograds, strict=True):
+        assert_close(found[letter], gradient, f"dL/d{letter}", kind="gradient")
 
 
 def test_of_a_step_of_ones_own():

@@ -115,8 +115,7 @@ def test_a_step_with_what_is_held_and_what_is_not_read(name):
     """Zoneout of both states, one by lot and one in expectation, and a mask of the recurrence."""
     x, h, c, w, before, arrays = setting(name)
     cell = VARIANTS[name]
-    held, mask = torch.randint(0, 2, (B, H)).double(), torch.randint(0, 2, (B, H)).double()
-    mask = mask if name == "mut3" else 2 * mask  # of its tanh, or the tanh of it: 0 and 1 alone
+    held, mask = torch.randint(0, 2, (B, H)).double(), 2 * torch.randint(0, 2, (B, H)).double()
     noise: dict[str, Any] = {"keep_h": held.numpy(), "mask": mask.numpy()}
     stays: dict[str, Tensor | float] = {"hidden": held}
     # An sLSTM holds its normalizer as well. What an output gate peeks at is held before.
@@ -331,6 +330,7 @@ def _gate(name: str, *reads: str, squash=SIGMOID) -> GateMap:
         (lambda: GateRecurrence(output_gate=_gate("output_gate", "x", "h")), "runs it reading"),
         (lambda: NormalisedGRU(reset_gate=_gate("reset_gate", "x")), "runs it reading"),
         (lambda: MUT(reset_gate=_gate("reset_gate", "x", "c")), "reset_gate: a mut runs it"),
+        (lambda: MUT(reset_gate=_gate("reset_gate", "h", "tanh_h")), "to read h or tanh_h"),
         (lambda: MUT(candidate=_gate("candidate", "x", squash=TANH)), "expected it to read h"),
     ],
 )

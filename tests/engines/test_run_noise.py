@@ -92,7 +92,7 @@ def noisy(name: str, reverse: bool, training: bool, draw: bool, masked: bool) ->
     of_cell = cell.has_cell_state and name != "slstm" and "output_gate" not in cell.peepholes
     mask = None
     if masked:
-        mask = torch.randint(0, 2, (len(LENGTHS), H)) * (1.0 if name == "mut3" else 1.5)
+        mask = torch.randint(0, 2, (len(LENGTHS), H)) * 1.5
         mask = mask.double()
     noise = RunNoise(SEED, training, (0.4 if of_cell else 0.0, 0.3), mask)
     return call_of(cell, LENGTHS, applicable(name, 4, H), H, H, reverse=reverse, noise=noise)

@@ -46,7 +46,7 @@ class StepBackward:
     at once; those that are not stand in `dw`.
     """
 
-    dx_term: Tensor  # (B, X, H)  dL/d(W x_t + b_x)
+    dx_term: Tensor  # (B, X, H)  dL/d(W x_t + b_x), or of W x_t where b_x is in dw
     dh_term: Tensor  # (B, R, H)  dL/d(U h_{t-1} + b_h)
     dh_prev: Tensor  # (B, P)  dL/dh_{t-1}
     dc_prev: Tensor | None = None  # (B, C*H)  dL/dc_{t-1}

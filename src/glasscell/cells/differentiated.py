@@ -1,7 +1,6 @@
 """The backward of a step that is not written out: autograd's, over that one step.
 
-It is for cells of which there is no more than the forward: a step that a person wrote, and
-variants whose products follow one another within a step.
+It is for cells of which there is no more than the forward: a step that a person wrote.
 """
 
 from collections.abc import Mapping

@@ -16,9 +16,22 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from glasscell.cells.cell import Cell, Step, StepBackward, StepGradient, summed_terms
-from glasscell.cells.differentiated import differentiated
+from glasscell.cells.cell import (
+    Cell,
+    Step,
+    StepBackward,
+    StepGradient,
+    added,
+    summed_backward,
+    summed_terms,
+)
 from glasscell.cells.edits import UNEDITED, StepEdits
+from glasscell.cells.endings import (
+    GatesBackward,
+    cell_state,
+    cell_state_backward,
+    hidden_backward,
+)
 from glasscell.cells.gates import SIGMOID, TANH, GateMap, Weights
 from glasscell.cells.noise import NOISELESS, StepNoise
 
@@ -71,7 +84,7 @@ class GateRecurrence(Cell):
         assert c is not None
         assert w.p is not None
         assert w.S is not None
-        c_prev, s_prev = c.tensor_split([c.shape[-1] // 4], -1)  # (B, H), (B, 3*H)
+        c_prev, s_prev = _parts(c)  # (B, H), (B, 3*H)
         i_s, f_s, o_s = (s_prev @ w.S.T).chunk(3, -1)
         i_pre, f_pre, g_pre, o_pre = summed_terms(x, noise.read(h), w, self.G).unbind(-2)
 
@@ -81,8 +94,7 @@ class GateRecurrence(Cell):
         f = edits.apply("forget_gate", noise.gate(self.forget_gate, f_pre))
         g = edits.apply("candidate", noise.gate(self.candidate, g_pre))
         c_new = f * c_prev + i * g
-        c_t = edits.apply("cell", noise.held("cell", c_new, c_prev))
-        shown = edits.apply("cell", c_new) if "cell" in noise.stays else c_t
+        c_t, shown = cell_state(c_new, c_prev, edits, noise)
 
         o_pre = o_pre + w.p[2] * c_t + o_s
         o = edits.apply("output_gate", noise.gate(self.output_gate, o_pre))
@@ -108,4 +120,57 @@ class GateRecurrence(Cell):
         edits: StepEdits = UNEDITED,
         noise: StepNoise = NOISELESS,
     ) -> StepBackward:
-        return differentiated(self, d, x, h, c, w, edits, noise)
+        assert c is not None
+        assert step.c is not None
+        assert w.p is not None
+        assert w.S is not None
+        c_prev, s_prev = _parts(c)  # (B, H), (B, 3*H)
+        c_t, _ = _parts(step.c)
+        i, f, g, o = step.gates.unbind(-2)
+        shown = edits.apply("cell", f * c_prev + i * g) if "cell" in noise.stays else c_t
+        tanh_c = shown.tanh()
+        back = GatesBackward(self, d, step, edits, noise)
+        dc, ds = _parts(torch.zeros_like(step.c) if d.c is None else d.c)
+        di_on, df_on, do_on = (  # dL/d(a gate) by what it hands on to the next step
+            edits.backward(name, dq)
+            for name, dq in zip(self.carried[1:], ds.chunk(3, -1), strict=True)
+        )
+
+        # h_t = V (o_t * tanh(c_t))
+        dh_new, dh_held = hidden_backward(d, step, edits, noise)
+        dm = dh_new if w.V is None else dh_new @ w.V  # (B, H)
+        do_pre = back.through(self.output_gate, dm * tanh_c + do_on)
+        dshown = dm * o * (1 - tanh_c.square())
+
+        # c_t = f_t * c_{t-1} + i_t * g_t
+        dc, dc_new, dc_held = cell_state_backward(dc + w.p[2] * do_pre, dshown, edits, noise)
+        back.through(self.candidate, dc_new * i)
+        di_pre = back.through(self.input_gate, dc_new * g + di_on)
+        df_pre = back.through(self.forget_gate, dc_new * c_prev + df_on)
+        dc_prev = added(dc_new * f, dc_held) + w.p[0] * di_pre + w.p[1] * df_pre
+
+        # all sums are W x_t + b_x + U h_{t-1} + b_h, and of three gates + p * c + S s_{t-1}
+        dpre = back.dpre  # (B, 4, H)
+        dh_term, dh_prev = summed_backward(dpre, w, noise)
+        ds_term = torch.cat((di_pre, df_pre, do_pre), -1)  # (B, 3*H)  dL/d(S s_{t-1})
+        peeked = di_pre * c_prev, df_pre * c_prev, do_pre * c_t
+        return StepBackward(
+            dx_term=dpre,
+            dh_term=dh_term,
+            dh_prev=added(dh_prev, dh_held),
+            dc_prev=torch.cat((dc_prev, ds_term @ w.S), -1),
+            dc=torch.cat((dc, ds), -1),
+            dw={
+                "p": torch.stack([row.sum(0) for row in peeked]),
+                "S": ds_term.T @ s_prev,
+            },
+            dgates=back.dgates,
+            m=o * tanh_c,
+            dVm=dh_new,
+        )
+
+
+def _parts(carried: Tensor) -> tuple[Tensor, Tensor]:
+    """The cell state (B, H), and the three gates (B, 3*H)."""
+    c, s = carried.tensor_split([carried.shape[-1] // 4], -1)
+    return c, s

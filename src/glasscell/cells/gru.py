@@ -16,8 +16,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glasscell.cells.cell import Cell, Step, StepBackward, StepGradient, added, part, require_reads
+from glasscell.cells.cell import (
+    Cell,
+    Step,
+    StepBackward,
+    StepGradient,
+    added,
+    require_reads,
+    summed_backward,
+)
 from glasscell.cells.edits import UNEDITED, StepEdits
+from glasscell.cells.endings import GatesBackward, hidden_backward
 from glasscell.cells.gates import SIGMOID, TANH, GateMap, Weights, input_term, recurrent_term
 from glasscell.cells.noise import NOISELESS, StepNoise
 
@@ -118,25 +127,21 @@ class GRU(Cell):
         noise: StepNoise = NOISELESS,
     ) -> StepBackward:
         z, n = step.gates[..., -2, :], step.gates[..., -1, :]  # each (B, H)
-        slopes = self.slopes(step, edits, noise)
-        k = self.G - 2  # the place of z
-        dh = torch.zeros_like(step.h) if d.h is None else edits.backward("hidden", d.h)
-        dh_new, dh_held = noise.held_backward("hidden", dh)
+        back = GatesBackward(self, d, step, edits, noise)
+        dh_new, dh_held = hidden_backward(d, step, edits, noise)
 
         # h_t = (1 - z_t) * n_t + z_t * h_{t-1}
-        dz = added(dh_new * (h - n), part(d.gates, k))
-        dn = added(dh_new * (1 - z), part(d.gates, k + 1))
-        dz_pre = added(edits.backward("update_gate", dz) * slopes[k], part(d.pre, k))
-        dn_pre = added(edits.backward("candidate", dn) * slopes[k + 1], part(d.pre, k + 1))
+        dz_pre = back.through(self.update_gate, dh_new * (h - n))
+        dn_pre = back.through(self.candidate, dh_new * (1 - z))
         dh_prev = added(dh_new * z, dh_held)
         if self.reset_gate is None:
-            dpre = torch.stack((dz_pre, dn_pre), -2)
-            dh_term = dpre if len(w.U) else dpre[..., :0, :]
+            dpre = back.dpre  # (B, 2, H)
+            dh_term, dh_read = summed_backward(dpre, w, noise)
             return StepBackward(
                 dx_term=dpre,
                 dh_term=dh_term,
-                dh_prev=dh_prev + noise.read(dh_term.flatten(-2) @ w.U),
-                dgates=torch.stack((dz, dn), -2),
+                dh_prev=dh_prev + dh_read,
+                dgates=back.dgates,
             )
 
         # n_pre = W_n x_t + b_n + r_t * q_t, or + U_n (r_t * h_{t-1}) + b'_n
@@ -150,8 +155,7 @@ class GRU(Cell):
             dq = dn_pre
             dreset = noise.read(dn_pre @ w.U[2 * H :])  # dL/d(r_t * h_{t-1})
             dr, dh_prev = dreset * h, dh_prev + dreset * r
-        dr = added(dr, part(d.gates, 0))
-        dr_pre = added(edits.backward("reset_gate", dr) * slopes[0], part(d.pre, 0))
+        dr_pre = back.through(self.reset_gate, dr)
 
         dh_term = torch.stack((dr_pre, dz_pre, dq), -2)  # (B, 3, H)
         if self.reset_after:
@@ -161,10 +165,10 @@ class GRU(Cell):
             dh_prev = dh_prev + noise.read(of_gates @ w.U[: 2 * H])
             dw["U"] = torch.cat((of_gates.T @ noise.read(h), dq.T @ noise.read(r * h)))
         return StepBackward(
-            dx_term=torch.stack((dr_pre, dz_pre, dn_pre), -2),
+            dx_term=back.dpre,
             dh_term=dh_term,
             dh_prev=dh_prev,
-            dgates=torch.stack((dr, dz, dn), -2),
+            dgates=back.dgates,
             dw=dw,
         )
 

@@ -27,12 +27,17 @@ from glasscell.cells.cell import (
     StepBackward,
     StepGradient,
     added,
-    part,
     require_reads,
     summed_backward,
     summed_terms,
 )
 from glasscell.cells.edits import UNEDITED, StepEdits
+from glasscell.cells.endings import (
+    GatesBackward,
+    cell_state,
+    cell_state_backward,
+    hidden_backward,
+)
 from glasscell.cells.gates import SIGMOID, TANH, GateMap, Squash, Weights
 from glasscell.cells.noise import NOISELESS, StepNoise
 
@@ -133,8 +138,7 @@ class LSTM(Cell):
         g = opened(self.candidate, None)
         written, kept = self._shares(i, f)
         c_new = _times(kept, c_prev) + _times(written, _present(g))
-        c_t = edits.apply("cell", noise.held("cell", c_new, c_prev))
-        shown = edits.apply("cell", c_new) if "cell" in noise.stays else c_t
+        c_t, shown = cell_state(c_new, c_prev, edits, noise)
 
         o = opened(self.output_gate, c_t)
         h_new = _times(o, self.output_squash.apply(shown))
@@ -159,45 +163,35 @@ class LSTM(Cell):
     ) -> StepBackward:
         c_prev, c_t = _present(c), _present(step.c)
         value = self._by_letter(step.gates)  # each (B, H)
-        slope = dict(zip(value, self.slopes(step, edits, noise), strict=True))
         i, f, g, o = (value.get(letter) for letter in "ifgo")
         written, kept = self._shares(i, f)
         shown = c_t
         if "cell" in noise.stays:
             shown = edits.apply("cell", _times(kept, c_prev) + _times(written, _present(g)))
         squashed_c = self.output_squash.apply(shown)
-        dgate: dict[str, Tensor] = {}
-        dpre: dict[str, Tensor] = {}
-
-        def closed(gate: GateMap, dq: Tensor) -> None:
-            k = self.gates.index(gate)
-            dgate[gate.letter] = added(dq, part(d.gates, k))
-            own = edits.backward(gate.name, dgate[gate.letter])
-            dpre[gate.letter] = added(own * slope[gate.letter], part(d.pre, k))
+        back = GatesBackward(self, d, step, edits, noise)
 
         # h_t = V m_t,  m_t = o_t * tanh(c_t)
-        dh = torch.zeros_like(step.h) if d.h is None else edits.backward("hidden", d.h)
-        dh_new, dh_held = noise.held_backward("hidden", dh)
+        dh_new, dh_held = hidden_backward(d, step, edits, noise)
         dm = dh_new if w.V is None else dh_new @ w.V  # (B, H)
         dshown = _times(o, dm) * self.output_squash.slope(squashed_c)
         dc = torch.zeros_like(dshown) if d.c is None else d.c
         if self.output_gate is not None:
-            closed(self.output_gate, dm * squashed_c)
-            dc = self._peeked(self.output_gate, dc, dpre, w)
+            do_pre = back.through(self.output_gate, dm * squashed_c)
+            dc = self._peeked(self.output_gate, dc, do_pre, w)
 
         # c_t = f_t * c_{t-1} + i_t * g_t
-        dc_new, dc_held = noise.held_backward("cell", edits.backward("cell", dc))
-        dc_new, dc = dc_new + edits.backward("cell", dshown), dc + dshown
-        closed(self.candidate, _times(written, dc_new))
+        dc, dc_new, dc_held = cell_state_backward(dc, dshown, edits, noise)
+        back.through(self.candidate, _times(written, dc_new))
         di, df = self._shares_backward(dc_new * _present(g), dc_new * c_prev, i, f)
         dc_prev = added(_times(kept, dc_new), dc_held)
         for gate, dq in ((self.input_gate, di), (self.forget_gate, df)):
             if gate is not None:
-                closed(gate, _present(dq))
+                dpre = back.through(gate, _present(dq))
                 dc_prev = self._peeked(gate, dc_prev, dpre, w)
 
         # all sums are W x_t + b_x + U h_{t-1} + b_h
-        dpres, dgates = (torch.stack([v[k] for k in value], -2) for v in (dpre, dgate))
+        dpres = back.dpre  # (B, G, H)
         dh_term, dh_prev = summed_backward(dpres, w, noise)
         return StepBackward(
             dx_term=dpres,
@@ -205,7 +199,7 @@ class LSTM(Cell):
             dh_prev=added(dh_prev, dh_held),
             dc_prev=dc_prev,
             dc=dc,
-            dgates=dgates,
+            dgates=back.dgates,
             m=_times(o, squashed_c),
             dVm=dh_new,
         )
@@ -246,9 +240,9 @@ class LSTM(Cell):
     def _peephole(self, gate: GateMap, w: Weights) -> Tensor:
         return _present(w.p)[self.peepholes.index(gate.name)]
 
-    def _peeked(self, gate: GateMap, dc: Tensor, dpre: dict[str, Tensor], w: Weights) -> Tensor:
+    def _peeked(self, gate: GateMap, dc: Tensor, dpre: Tensor, w: Weights) -> Tensor:
         """Adds what comes back through this gate's peephole to dL/dc."""
-        return dc + dpre[gate.letter] * self._peephole(gate, w) if gate.peephole else dc
+        return dc + dpre * self._peephole(gate, w) if gate.peephole else dc
 
 
 def with_peepholes(cell: LSTM) -> LSTM:

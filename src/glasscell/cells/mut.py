@@ -14,23 +14,27 @@ MUT3    z_t = sigmoid(W_z x_t + U_z tanh(h_{t-1}) + b_z)
         n_t = tanh(U_n (r_t * h_{t-1}) + W_n x_t + b_n)
 
 As in the paper, the update gate z says how much is *written*; a GRU's says how much stays. MUT1
-and MUT2 add x_t itself to H numbers, so their input has H of them.
+and MUT2 add x_t itself to H numbers, so their input has H of them. Dropout of the recurrence masks
+what U multiplies, so in MUT3 the tanh.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from glasscell.cells.cell import Cell, Step, StepBackward, StepGradient
-from glasscell.cells.differentiated import differentiated
+from glasscell.cells.cell import Cell, Step, StepBackward, StepGradient, added
 from glasscell.cells.edits import UNEDITED, StepEdits
-from glasscell.cells.gates import SIGMOID, TANH, GateMap, Weights
+from glasscell.cells.endings import GatesBackward, hidden_backward
+from glasscell.cells.gates import IDENTITY, SIGMOID, TANH, GateMap, Weights
 from glasscell.cells.noise import NOISELESS, StepNoise
 
-# What a gate reads without weights: x_t as it is, or its tanh; and in place of h_{t-1}, its tanh.
-ITSELF = {"x_itself": lambda x: x, "tanh_x": torch.tanh}
+# What a gate reads without weights: x_t as it is, or its tanh.
+ITSELF = {"x_itself": IDENTITY, "tanh_x": TANH}
+# What a matrix multiplies of the past: h_{t-1}, of a candidate r_t * h_{t-1}; or the tanh of it.
+PAST = {"h": IDENTITY, "tanh_h": TANH}
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,13 @@ class MUT(Cell):
 
     def __post_init__(self) -> None:
         for name, gate in vars(self).items():
-            if any(v not in ("x", "h", "tanh_h", *ITSELF) for v in gate.reads):
+            if any(v not in ("x", *PAST, *ITSELF) for v in gate.reads):
                 raise ValueError(
                     f"{name}: a {self.kind} runs it reading x, h, tanh_h, {', '.join(ITSELF)}, "
                     f"got {gate.reads}"
                 )
+            if set(PAST) <= set(gate.reads):
+                raise ValueError(f"{name}: expected it to read h or tanh_h, got {gate.reads}")
         if "h" not in self.candidate.reads:
             raise ValueError(f"candidate: expected it to read h, got {self.candidate.reads}")
 
@@ -85,31 +91,53 @@ class MUT(Cell):
         self, x: Tensor, h: Tensor, w: Weights, edits: StepEdits, noise: StepNoise
     ) -> tuple[Tensor, Tensor]:
         """(B, 3, H) what the squashes get; and r, which the candidate's takes part in."""
-        H = h.shape[-1]
-        terms = {"W": 0, "U": 0}  # rows already used
+        r_pre = self._sum(self.reset_gate, x, h, w, noise)
+        z_pre = self._sum(self.update_gate, x, h, w, noise)
+        r = edits.apply("reset_gate", noise.gate(self.reset_gate, r_pre))
+        n_pre = self._sum(self.candidate, x, r * h, w, noise)
+        return torch.stack((r_pre, z_pre, n_pre), -2), r
 
-        def product(weight: str, bias: str, v: Tensor) -> Tensor:
-            rows = slice(terms[weight] * H, (terms[weight] + 1) * H)
-            terms[weight] += 1
-            b = getattr(w, bias)
-            return F.linear(v, getattr(w, weight)[rows], None if b is None else b[rows])
+    def _sum(self, gate: GateMap, x: Tensor, past: Tensor, w: Weights, noise: StepNoise) -> Tensor:
+        """(B, H) what a gate's squash gets."""
+        total = past.new_zeros(past.shape)
+        for v in gate.reads:
+            if v == "x":
+                total = total + F.linear(x, self._rows(gate, "W", w), self._rows(gate, "b_x", w))
+            elif v in ITSELF:
+                total = total + ITSELF[v].apply(x)
+            else:
+                read = noise.read(PAST[v].apply(past))
+                total = total + F.linear(read, self._rows(gate, "U", w), self._rows(gate, "b_h", w))
+        return total
 
-        pre, r = [], h.new_zeros(())
-        for gate in self.gates:
-            read = h if gate is not self.candidate else r * h
-            total = h.new_zeros(h.shape)
-            for v in gate.reads:
-                if v == "x":
-                    total = total + product("W", "b_x", x)
-                elif v in ITSELF:
-                    total = total + ITSELF[v](x)
-                else:
-                    read_h = read.tanh() if v == "tanh_h" else read
-                    total = total + product("U", "b_h", noise.read(read_h))
-            pre.append(total)
-            if gate is self.reset_gate:
-                r = edits.apply("reset_gate", noise.gate(gate, total))
-        return torch.stack(pre, -2), r
+    def _sum_backward(
+        self, gate: GateMap, dpre: Tensor, x: Tensor, past: Tensor, w: Weights, noise: StepNoise
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """dL/dx_t and dL/d(the past that it reads) along this gate, and dL/d(its rows of each
+        weight) by the weight's letter.
+        """
+        dx, dpast, dw = torch.zeros_like(x), torch.zeros_like(past), {}
+        for v in gate.reads:
+            if v == "x":
+                dx = dx + dpre @ self._rows(gate, "W", w)
+                dw |= {"W": dpre.T @ x, "b_x": dpre.sum(0)}
+            elif v in ITSELF:
+                dx = dx + dpre * ITSELF[v].slope(ITSELF[v].apply(x))
+            else:
+                squashed = PAST[v].apply(past)
+                dread = noise.read(dpre @ self._rows(gate, "U", w))
+                dpast = dpast + dread * PAST[v].slope(squashed)
+                dw |= {"U": dpre.T @ noise.read(squashed), "b_h": dpre.sum(0)}
+        return dx, dpast, dw
+
+    def _rows(self, gate: GateMap, letter: str, w: Weights) -> Any:
+        """A gate's rows of a weight, or of a bias, which may be absent."""
+        whole = getattr(w, letter)
+        if whole is None:
+            return None
+        read = {"x"} if letter in ("W", "b_x") else set(PAST)
+        readers = [each for each in self.gates if read & set(each.reads)]
+        return whole.chunk(len(readers))[readers.index(gate)]
 
     def step(
         self,
@@ -137,7 +165,32 @@ class MUT(Cell):
         edits: StepEdits = UNEDITED,
         noise: StepNoise = NOISELESS,
     ) -> StepBackward:
-        return differentiated(self, d, x, h, c, w, edits, noise)
+        r, z, n = step.gates.unbind(-2)
+        back = GatesBackward(self, d, step, edits, noise)
+
+        # h_t = n_t * z_t + h_{t-1} * (1 - z_t)
+        dh_new, dh_held = hidden_backward(d, step, edits, noise)
+        dz_pre = back.through(self.update_gate, dh_new * (n - h))
+        dn_pre = back.through(self.candidate, dh_new * z)
+
+        # the candidate reads r_t * h_{t-1}, the gates h_{t-1}
+        dx_n, dreset, dw_n = self._sum_backward(self.candidate, dn_pre, x, r * h, w, noise)
+        dr_pre = back.through(self.reset_gate, dreset * h)
+        dx_r, dh_r, dw_r = self._sum_backward(self.reset_gate, dr_pre, x, h, w, noise)
+        dx_z, dh_z, dw_z = self._sum_backward(self.update_gate, dz_pre, x, h, w, noise)
+        dh_prev = dh_new * (1 - z) + dreset * r + dh_r + dh_z
+        return StepBackward(
+            dx_term=dn_pre.new_empty(len(x), 0, n.shape[-1]),
+            dh_term=dn_pre.new_empty(len(x), 0, n.shape[-1]),
+            dh_prev=added(dh_prev, dh_held),
+            dx=dx_r + dx_z + dx_n,
+            dw={
+                letter: torch.cat([dw[letter] for dw in (dw_r, dw_z, dw_n) if letter in dw])
+                for letter in ("W", "U", "b_x", "b_h")
+                if getattr(w, letter) is not None
+            },
+            dgates=back.dgates,
+        )
 
 
 MUT1 = MUT(

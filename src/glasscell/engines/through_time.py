@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from glasscell.cells import Step, StepBackward, StepGradient, Weights
+from glasscell.cells.cell import added
 from glasscell.engines.call import Call, StepGradients, Steps
 from glasscell.engines.edits import step_edits
 from glasscell.engines.noise import of_tokens, step_noise
@@ -116,7 +117,7 @@ def gradients(call: Call, steps: Steps, d: Pass) -> tuple[Tensor | None, ...]:
         None if each is None else given[letter] if letter in given else dw[letter]()
         for letter, each in zip(Weights._fields, w, strict=True)
     )
-    dx = d.dx_term @ w.W if d.dx_term.shape[1] else d.dx
+    dx = d.dx if d.dx_term.shape[1] == 0 else added(d.dx_term @ w.W, d.dx)
     return dx, d.dh_0, d.dc_0, *found
 
 
