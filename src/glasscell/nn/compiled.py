@@ -14,9 +14,10 @@ from glasscell.engines import Record
 from glasscell.engines.transforms import compiled_under_transform
 from glasscell.nn import arguments
 from glasscell.nn.operation import Options, recurrence
+from glasscell.nn.states import States, initial_states, last_states
 
 if TYPE_CHECKING:
-    from glasscell.nn.recurrent import Lengths, Recurrent, States
+    from glasscell.nn.recurrent import Lengths, Recurrent
 
 
 def fits_a_graph(layer: "Recurrent", input: Tensor | PackedSequence, hx: Any) -> bool:
@@ -43,14 +44,14 @@ def forward(layer: "Recurrent", input: Tensor | PackedSequence, hx: Any, lengths
     batched = input.dim() == 3
     x = input if batched else input.unsqueeze(1)
     x = x.transpose(0, 1) if batched and layer.batch_first else x  # (T, B, I)
-    states = layer._initial_states(hx, x, x.shape[1], batched, lambda given: given)
+    states = initial_states(layer, hx, x, x.shape[1], batched, lambda given: given)
     options = Options(lengths=None if lengths is None else torch.as_tensor(lengths))
     output, records = _run(layer, x, states, options)
     if not batched:
         output = output.squeeze(1)
     elif layer.batch_first:
         output = output.transpose(0, 1)
-    return output, layer._last_states(records, lambda states: states, batched)
+    return output, last_states(layer, records, batched, lambda states: states)
 
 
 def _forward_packed(layer: "Recurrent", input: PackedSequence, hx: Any) -> Any:
@@ -60,17 +61,18 @@ def _forward_packed(layer: "Recurrent", input: PackedSequence, hx: Any) -> Any:
     def sorted_states(given: Tensor) -> Tensor:
         return given if order is None else given[:, order]
 
-    states = layer._initial_states(hx, x, B, True, sorted_states)
+    states = initial_states(layer, hx, x, B, True, sorted_states)
     output, records = _run(layer, x, states, Options(batch_sizes=sizes))
 
     def callers(states: Tensor) -> Tensor:
         return states if inverse is None else states[:, inverse]
 
-    return PackedSequence(output, sizes, order, inverse), layer._last_states(records, callers, True)
+    last = last_states(layer, records, True, callers)
+    return PackedSequence(output, sizes, order, inverse), last
 
 
 def _run(
-    layer: "Recurrent", x: Tensor, states: list["States"], options: Options
+    layer: "Recurrent", x: Tensor, states: list[States], options: Options
 ) -> tuple[Tensor, list[Record]]:
     """The last layer's hidden states, laid out as x is, and what each layer and direction gave."""
     assert layer._cell_line is not None

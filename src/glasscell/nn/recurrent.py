@@ -22,10 +22,10 @@ from glasscell.nn.first_weights import FirstWeights
 from glasscell.nn.layout import Layout, read_packed, read_padded
 from glasscell.nn.options import Chance, Stochastic, cell_of
 from glasscell.nn.record import LayerRecord, layer_name, with_gradients
+from glasscell.nn.states import States, initial_states, last_states
 
 Device = torch.device | str | int | None
 Lengths = Tensor | Sequence[int] | None
-States = tuple[Tensor, Tensor | None]  # h (B, P) and c (B, H)
 
 # In the order of `Weights`: as torch.nn calls them, and then those it does not have.
 WEIGHT_NAMES = (
@@ -242,7 +242,7 @@ class Recurrent(nn.Module):
         lengths: Lengths,
     ):
         layout, x = self._read_input(input, lengths)
-        states = self._read_states(hx, layout, x)
+        states = self._initial_states(hx, layout, x)
         watched = bool(self._record_hooks)
         records: list[Record] = []
         shown: list[LayerRecord] = []
@@ -258,7 +258,7 @@ class Recurrent(nn.Module):
         x = self._stack(x, run)  # (N, D*P)
         for hook in list(self._record_hooks.values()):
             hook(self, tuple(shown))
-        last = self._last_states(records, layout.callers_states, layout.batched)
+        last = last_states(self, records, layout.batched, layout.callers_states)
         return self._write_output(x, input, layout), last
 
     def _stack(self, x: Tensor, run: Callable[[int, bool, Tensor], Record]) -> Tensor:
@@ -312,40 +312,10 @@ class Recurrent(nn.Module):
             return read_packed(input, self.batch_first)
         return read_padded(input, self.batch_first, lengths)
 
-    def _read_states(
+    def _initial_states(
         self, hx: Tensor | tuple[Tensor, Tensor] | None, layout: Layout, x: Tensor
     ) -> list[States]:
-        """The initial states of each layer and direction, longest sequence first."""
-        packing = layout.packing
-        return self._initial_states(hx, x, packing.B, layout.batched, layout.sorted_states)
-
-    def _initial_states(
-        self,
-        hx: Tensor | tuple[Tensor, Tensor] | None,
-        x: Tensor,
-        B: int,
-        batched: bool,
-        placed: Callable[[Tensor], Tensor],
-    ) -> list[States]:
-        """The initial states of each layer and direction: what was given, checked, or zeros.
-
-        Args:
-            placed: puts the caller's (L*D, B, .) states in the order of the sequences of x.
-        """
-        LD = self.num_layers * len(self._directions)
-        if hx is None:
-            # nobody writes to initial states, so the same zeros do for all of them
-            h_0 = x.new_zeros(B, self.output_size)
-            if not self.cell.has_cell_state:
-                return [(h_0, None)] * LD
-            carried = self.carried_size
-            return [(h_0, h_0 if carried == self.output_size else x.new_zeros(B, carried))] * LD
-        h_0, c_0 = arguments.check_states(self, hx, B, batched)
-
-        def each(states: Tensor) -> tuple[Tensor, ...]:
-            return placed(states if batched else states.unsqueeze(1)).unbind(0)
-
-        return list(zip(each(h_0), (None,) * LD if c_0 is None else each(c_0), strict=True))
+        return initial_states(self, hx, x, layout.packing.B, layout.batched, layout.sorted_states)
 
     def _write_output(
         self, tokens: Tensor, input: Tensor | PackedSequence, layout: Layout
@@ -355,23 +325,6 @@ class Recurrent(nn.Module):
                 tokens, input.batch_sizes, input.sorted_indices, input.unsorted_indices
             )
         return layout.padded(tokens)
-
-    def _last_states(
-        self, records: list[Record], callers: Callable[[Tensor], Tensor], batched: bool
-    ) -> Any:
-        """What the layer returns as hx was given, from the records of all layers and directions.
-
-        Args:
-            callers: puts (L*D, B, .) states in the caller's order.
-        """
-
-        def stacked(states: list) -> Tensor:
-            stack = states[0].unsqueeze(0) if len(states) == 1 else torch.stack(states)
-            stack = callers(stack)  # (L*D, B, .)
-            return stack if batched else stack.squeeze(1)
-
-        h_n = stacked([each.h_n for each in records])
-        return (h_n, stacked([each.c_n for each in records])) if self.cell.has_cell_state else h_n
 
     # Looking in
 
@@ -408,7 +361,7 @@ class Recurrent(nn.Module):
     ) -> Choice:
         """Which engine runs this input, and why. See `glasscell.explain_engine`."""
         layout, x = self._read_input(input, lengths)
-        states = self._read_states(hx, layout, x)
+        states = self._initial_states(hx, layout, x)
         call = self._call(0, False, x, layout, states[0], bool(self._record_hooks))
         return explain(call, self.engine)
 
@@ -453,28 +406,3 @@ class Recurrent(nn.Module):
 def _outside_the_graph() -> Callable:
     """`Recurrent._forward` as one opaque call. Made here: importing the compiler takes seconds."""
     return torch.compiler.disable(Recurrent._forward, reason=BESIDE_THE_GRAPH)
-
-
-def explain_engine(
-    layer: Recurrent,
-    input: Tensor | PackedSequence,
-    hx: Tensor | tuple[Tensor, Tensor] | None = None,
-    *,
-    lengths: Lengths = None,
-) -> Choice:
-    """Which engine runs this layer on this input, and why: `print(glasscell.explain_engine(...))`.
-
-    Takes what the layer itself takes and computes nothing. Where an engine was asked for by
-    name, it says whether that one can run.
-
-    Raises:
-        TypeError: layer is not one of Glasscell's.
-        InputError: an input the layer would refuse.
-
-    Example:
-        >>> glasscell.explain_engine(lstm, x).refusals["reference"] is None  # it runs everything
-        True
-    """
-    if not isinstance(layer, Recurrent):
-        raise TypeError(arguments.not_a_layer("layer", layer))
-    return layer.explain_engine(input, hx, lengths=lengths)
