@@ -10,7 +10,7 @@ from small_run import PER_EPOCH, SMALL, TEXT
 
 from glasscell.errors import UserError
 from glasscell.training import load, resume_text, train_text
-from glasscell.training.checkpoint import read_checkpoint
+from glasscell.training.checkpoint import read_run
 from glasscell.training.interruption import Interrupted
 from glasscell.training.language_module import LanguageModule
 from glasscell.training.model_folder import CHECKPOINT, WEIGHTS, FolderError
@@ -290,11 +290,11 @@ def test_an_edited_checkpoint_is_told(train, tmp_path):
         spoil(saved)
         torch.save(saved, tmp_path / CHECKPOINT)
         with pytest.raises(FolderError, match=r"last\.ckpt is damaged: the run cannot be resumed"):
-            read_checkpoint(tmp_path / CHECKPOINT, load(out).model)
-    read_checkpoint(out / CHECKPOINT, load(out).model)
+            read_run(tmp_path / CHECKPOINT, load(out).model)
+    read_run(out / CHECKPOINT, load(out).model)
     train(epochs=1, force=True, hidden=5, out=tmp_path / "other")
     with pytest.raises(FolderError, match=r"last\.ckpt is damaged"):  # another model's
-        read_checkpoint(tmp_path / "other" / CHECKPOINT, load(out).model)
+        read_run(tmp_path / "other" / CHECKPOINT, load(out).model)
 
 
 def test_a_path_that_is_not_utf8(train, tmp_path):

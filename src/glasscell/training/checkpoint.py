@@ -17,30 +17,19 @@ from torch import Tensor
 from glasscell.tasks.language.model import LanguageModel
 from glasscell.training.keep_best import KeepBest
 from glasscell.training.language_module import KEY
-from glasscell.training.model_folder import FolderError
+from glasscell.training.model_folder import read_checkpoint
 
 MOMENTS = ("exp_avg", "exp_avg_sq")  # of AdamW, each of its weight's shape
 OPTIONS = ("params", "lr", "betas", "eps", "weight_decay")  # of AdamW, the same for all weights
 
 
-def read_checkpoint(path: Path, model: LanguageModel) -> dict[str, Any]:
+def read_run(path: Path, model: LanguageModel) -> dict[str, Any]:
     """What last.ckpt says of a run of this model. No object is unpickled.
 
     Raises:
         FolderError: it is missing, damaged, or of another model or program.
     """
-    try:
-        with open(path, "rb") as file:  # given a path, torch wants one that is UTF-8
-            saved = torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise FolderError(f"{path.parent} has no {path.name} to resume from") from None
-    except MemoryError:
-        raise
-    except Exception:  # bytes that are no checkpoint end the reader in any way at all
-        saved = None
-    if not isinstance(saved, dict) or not _is_whole(saved, model):
-        raise FolderError(f"{path} is damaged: the run cannot be resumed")
-    return saved
+    return read_checkpoint(path, lambda saved: _is_whole(saved, model))
 
 
 def _is_whole(saved: dict[str, Any], model: LanguageModel) -> bool:

@@ -13,7 +13,7 @@ import torch
 
 from glasscell.errors import InputError, UserError
 from glasscell.tasks.classic import ClassicTask, SequenceModel
-from glasscell.tasks.language.model import telling_of_memory
+from glasscell.tasks.models import telling_of_memory
 from glasscell.training.classic_choices import MODEL, STEPS, model_choices, recipe_of
 from glasscell.training.classic_folder import ClassicFolder
 from glasscell.training.classic_progress import ClassicProgress

@@ -7,7 +7,7 @@ from typing import Any
 from glasscell.cells import spec
 from glasscell.errors import InputError, UserError
 from glasscell.nn.lines import OPEN, LayerLine
-from glasscell.tasks.language.model import LARGEST
+from glasscell.tasks.models import LARGEST
 from glasscell.training.generated_recipe import GeneratedRecipe
 from glasscell.training.recipe import LONGEST
 

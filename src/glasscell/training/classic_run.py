@@ -14,7 +14,7 @@ import glasscell.version
 from glasscell.errors import InputError, UserError
 from glasscell.tasks.classic import TASKS, ClassicTask, SequenceModel
 from glasscell.tasks.classic.counting import Blocks
-from glasscell.tasks.language.model import telling_of_memory
+from glasscell.tasks.models import evaluating, telling_of_memory
 from glasscell.training.model_folder import FORMAT, METRICS, FolderError, load_weights, read_json
 
 AT_ONCE = 500  # sequences that are scored side by side
@@ -92,16 +92,13 @@ class ClassicRun:
         # Not the seed itself: training draws from it.
         generator = torch.Generator().manual_seed((seed + 2**31) % 2**32)
         sums: dict[str, float] = {}
-        was_training = self.model.training
-        self.model.eval()
-        with telling_of_memory(), torch.no_grad():
+        with telling_of_memory(), evaluating(self.model):
             for start in range(0, sequences, AT_ONCE):
                 size = min(AT_ONCE, sequences - start)
                 batch = task.batch(size, generator).to(self.model.head.weight.device)
                 outputs = self.model(batch.inputs, lengths=batch.lengths)
                 found = {"": task.score(outputs, batch), **task.details(outputs, batch)}
                 sums = {k: sums.get(k, 0.0) + v * size for k, v in found.items()}
-        self.model.train(was_training)
         means = {name: total / sequences for name, total in sums.items()}
         score = means.pop("")
         return ClassicScore(task, sequences, score, means, reach_of(task, self.model))

@@ -15,7 +15,7 @@ from glasscell.tasks.language.chunks import Streams, fitting_streams
 from glasscell.tasks.language.model import LanguageModel
 from glasscell.tasks.language.text import Split, TextError
 from glasscell.tasks.language.vocabulary import Vocabulary
-from glasscell.training.checkpoint import read_checkpoint
+from glasscell.training.checkpoint import read_run
 from glasscell.training.diverged import TrainingDiverged
 from glasscell.training.hardware import Hardware
 from glasscell.training.interruption import Interrupted, StopAsked, StopSignals
@@ -49,7 +49,7 @@ def fit(
         extended: the recipe asks for more than the checkpoint's run did.
     """
     train, validation = _tokens(vocabulary, split)
-    saved = None if checkpoint is None else read_checkpoint(checkpoint, model)
+    saved = None if checkpoint is None else read_run(checkpoint, model)
     figures = LanguageFigures.of(vocabulary, split.validation)
     keep_best = KeepBest(writer, figures.of_loss)
     signals = StopSignals(keep_best)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import nn
 
 from glasscell.tasks.generated import Batch, GeneratedTask
+from glasscell.tasks.models import evaluating
 from glasscell.training.generated_loop import GeneratedLoop
 from glasscell.training.generated_recipe import GeneratedRecipe, Measured
 
@@ -127,9 +127,5 @@ def _measure(loop: GeneratedLoop, watcher: Watcher | None) -> None:
 
 def score(model: nn.Module, task: GeneratedTask, batch: Batch) -> float:
     """The score of a model on a batch, in evaluation mode; the model's mode is put back."""
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
-        found = task.score(model(batch.inputs, lengths=batch.lengths), batch)
-    model.train(was_training)
-    return found
+    with evaluating(model):
+        return task.score(model(batch.inputs, lengths=batch.lengths), batch)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from glasscell.training.generated_loop import MOMENTS, GeneratedLoop
-from glasscell.training.model_folder import CHECKPOINT, FolderError, FolderWriter
+from glasscell.training.model_folder import CHECKPOINT, FolderWriter, read_checkpoint
 
 
 def write_loop(writer: FolderWriter, loop: GeneratedLoop) -> None:
@@ -31,19 +31,7 @@ def read_loop(folder: Path, model: nn.Module) -> dict[str, Any]:
     Raises:
         FolderError: it is missing, damaged, or of another model or program.
     """
-    path = folder / CHECKPOINT
-    try:
-        with open(path, "rb") as file:  # given a path, torch wants one that is UTF-8
-            saved = torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise FolderError(f"{folder} has no {CHECKPOINT} to resume from") from None
-    except MemoryError:
-        raise
-    except Exception:  # bytes that are no checkpoint end the reader in any way at all
-        saved = None
-    if not isinstance(saved, dict) or not _is_whole(saved, model):
-        raise FolderError(f"{path} is damaged: the run cannot be resumed")
-    return saved
+    return read_checkpoint(folder / CHECKPOINT, lambda saved: _is_whole(saved, model))
 
 
 def _is_whole(saved: Any, model: nn.Module) -> bool:

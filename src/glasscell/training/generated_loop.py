@@ -12,6 +12,7 @@ from torch import nn
 
 from glasscell.errors import InputError
 from glasscell.tasks.generated import Detailed, GeneratedTask, is_better
+from glasscell.tasks.models import evaluating
 from glasscell.training.generated_recipe import GeneratedRecipe, Measured
 
 MOMENTS = ("exp_avg", "exp_avg_sq")  # Adam's, each of its weight's shape
@@ -102,14 +103,11 @@ class GeneratedLoop:
             InputError: loss or score is not a number any more.
         """
         self.check()
-        was_training = self.model.training
-        self.model.eval()
-        with torch.no_grad():
+        with evaluating(self.model):
             outputs = self.model(self._held.inputs, lengths=self._held.lengths)
             score = self.task.score(outputs, self._held)
             task: object = self.task
             more = task.details(outputs, self._held) if isinstance(task, Detailed) else {}
-        self.model.train(was_training)
         since = self.step - (self.history[-1].step if self.history else 0)
         if math.isnan(score):
             raise self._fell_apart()

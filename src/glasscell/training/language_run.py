@@ -15,10 +15,10 @@ from glasscell.tasks.language.levels import vocabulary_from_json
 from glasscell.tasks.language.model import (
     LanguageModel,
     LanguageModelConfig,
-    telling_of_memory,
 )
 from glasscell.tasks.language.sampling import generate
 from glasscell.tasks.language.vocabulary import Text, Vocabulary
+from glasscell.tasks.models import telling_of_memory
 from glasscell.training.model_folder import (
     FORMAT,
     METRICS,

@@ -18,9 +18,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_bytes
 from safetensors.torch import save
@@ -163,6 +165,29 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise FolderError(f"{folder / name} is damaged: it does not hold what it should")
     return content
+
+
+def read_checkpoint(path: Path, is_whole: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """What a last.ckpt holds. No object is unpickled.
+
+    Args:
+        is_whole: whether it holds all that a run takes from it.
+
+    Raises:
+        FolderError: it is missing, damaged, or of another model or program.
+    """
+    try:
+        with open(path, "rb") as file:  # given a path, torch wants one that is UTF-8
+            saved = torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise FolderError(f"{path.parent} has no {path.name} to resume from") from None
+    except MemoryError:
+        raise
+    except Exception:  # bytes that are no checkpoint end the reader in any way at all
+        saved = None
+    if not isinstance(saved, dict) or not is_whole(saved):
+        raise FolderError(f"{path} is damaged: the run cannot be resumed")
+    return saved
 
 
 def read_config(folder: Path) -> dict[str, Any]:

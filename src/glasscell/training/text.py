@@ -17,11 +17,11 @@ from glasscell.tasks.language.levels import LEVELS, build_vocabulary
 from glasscell.tasks.language.model import (
     LanguageModel,
     LanguageModelConfig,
-    telling_of_memory,
 )
 from glasscell.tasks.language.text import Split, TextError, read_texts, split_by_position
 from glasscell.tasks.language.vocabulary import Text, Vocabulary, as_str
 from glasscell.tasks.language.vocabulary import as_bytes as to_bytes
+from glasscell.tasks.models import telling_of_memory
 from glasscell.training.hardware import Hardware, is_helper_process
 from glasscell.training.language_run import LanguageRun, language_config
 from glasscell.training.loading import load

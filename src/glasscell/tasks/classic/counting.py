@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from glasscell.errors import InputError
 from glasscell.tasks.classic.legal_next import LegalNext
 from glasscell.tasks.generated import Batch
+from glasscell.tasks.models import evaluating
 
 AT_ONCE = 64  # strings that are read side by side to see how far a model counts
 
@@ -76,11 +77,9 @@ class Blocks(LegalNext):
             model: as the task trains it.
             up_to: beyond which no string is tried.
         """
-        was_training = model.training
         device = next((each.device for each in model.parameters()), torch.device("cpu"))
-        model.eval()
         reached = 0
-        with torch.no_grad():
+        with evaluating(model):
             while reached < up_to:
                 ns = range(reached + 1, min(reached + AT_ONCE, up_to) + 1)
                 batch = self.strings(ns).to(device)
@@ -88,7 +87,6 @@ class Blocks(LegalNext):
                 reached += int(right.int().cumprod(0).sum())
                 if not bool(right.all()):
                     break
-        model.train(was_training)
         return reached
 
 

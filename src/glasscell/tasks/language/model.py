@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -13,8 +10,7 @@ from torch.nn import functional as F
 
 from glasscell.errors import InputError, UserError
 from glasscell.nn.lines import LayerLine
-
-LARGEST = 2**31 - 1  # of any size: beyond it torch's own arithmetic of sizes gives out
+from glasscell.tasks.models import LARGEST
 
 # What is carried from one call to the next: (h, c) for an LSTM, h for a GRU; each (L, B, H), and
 # (L, B, C*H) where a cell carries more than its cell state.
@@ -64,18 +60,6 @@ class LanguageModelConfig:
     def layer(self) -> LayerLine:
         """The recurrent layer."""
         return LayerLine.read(self.cell).opened
-
-
-@contextmanager
-def telling_of_memory() -> Iterator[None]:
-    """Turns torch's errors of allocation, each of another kind, into one sentence."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        plain = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not plain and not re.search(r"allocate|overflow", str(error)):
-            raise
-        raise UserError("there is not enough memory for a model of this size") from error
 
 
 class LanguageModel(nn.Module):
