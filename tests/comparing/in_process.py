@@ -1,19 +1,20 @@
-"""Workers that are no processes: the same orders and answers, at once and in this one."""
+"""A pool of processes that are none: the same orders and answers, at once and in this one."""
 
 import io
-import json
 
-from glasscell.comparing.worker import Server
+from glasscell.comparing.processes.child import Server
+from glasscell.comparing.processes.messages import Answer, answer_of_line, order_as_line
 
 
 class InProcess:
-    """In place of `Workers`. `orders` keeps what was asked; `meddle` may answer instead."""
+    """In place of `ProcessPool`. `orders` keeps what was asked; `meddle` may answer instead."""
 
     def __init__(self, meddle=lambda order: None):
         self.meddle = meddle
-        self.orders: list[dict] = []
+        self.orders: list = []
 
     def __call__(self, jobs):
+        self.jobs = jobs
         return self
 
     def __enter__(self):
@@ -22,17 +23,17 @@ class InProcess:
     def __exit__(self, *error):
         pass
 
-    def each(self, orders, watch=lambda k, event: None):
+    def each(self, orders, watch=lambda k, answer: None):
         for k, order in enumerate(orders):
             self.orders.append(order)
-            watch(k, {"event": "begun"})
+            watch(k, Answer("begun"))
             answer = self.meddle(order)
             if answer is not None:
                 yield k, answer
                 continue
             said = io.StringIO()
-            Server(said)({"number": k, **json.loads(json.dumps(order))})
-            events = [json.loads(line) for line in said.getvalue().splitlines()]
-            for event in events[:-1]:
-                watch(k, event)
-            yield k, events[-1]
+            Server(said)(order_as_line(k, order))
+            answers = [answer_of_line(line)[1] for line in said.getvalue().splitlines()]
+            for answer in answers[:-1]:
+                watch(k, answer)
+            yield k, answers[-1]

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from glasscell.comparing.comparison import Comparison, comparison_of
+from glasscell.comparing.comparison import Comparison
+from glasscell.comparing.comparison_of import comparison_of
 from glasscell.comparing.measure import Measure
 from glasscell.comparing.models import Size
-from glasscell.comparing.run import Run
-from glasscell.comparing.timed import Look
+from glasscell.comparing.trainings.run import Run
+from glasscell.comparing.trainings.timed import Look
 
 BITS = Measure("bits a character", True, margin=0.02, levels=(("counting", 2.4),))
 SHARE = Measure("steps right", False, margin=0.01)
@@ -43,5 +44,5 @@ def made_up(
         cells=list(scores),
         title="book.txt",
         measure=measure,
-        **{"facts": ("a fact",), "seconds": 3.0, **options},
+        **{"facts": ("a fact",), **options},
     )

@@ -11,7 +11,11 @@ def test_every_variant_has_a_question():
     assert {question.against for question in QUESTIONS.values()} <= set(VARIANTS)
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
+def asking(*changes):
+    return [name for name, question in QUESTIONS.items() if question.change in changes]
+
+
+@pytest.mark.parametrize("name", asking("adds", "removes"))
 def test_a_part_less_has_fewer_weights_and_a_part_more_has_more(name):
     question = QUESTIONS[name]
     sizes = [
@@ -24,8 +28,19 @@ def test_a_part_less_has_fewer_weights_and_a_part_more_has_more(name):
     ]
     if question.change == "adds":
         assert sizes[0] > sizes[1]
-    if question.change == "removes":
-        assert sizes[0] <= sizes[1]
+    elif "gate" in question.part:
+        assert sizes[0] < sizes[1]
+    else:
+        assert sizes[0] == sizes[1]  # a squash has no weights
+
+
+@pytest.mark.parametrize("name", asking("replaces"))
+def test_what_replaces_is_no_lstm_with_a_part_less(name):
+    """It is a cell of another kind, or has gates in common whose maps are others."""
+    cell, base = VARIANTS[name], VARIANTS[QUESTIONS[name].against]
+    if isinstance(cell, type(base)):
+        bases = {gate.name: gate for gate in base.gates}
+        assert all(gate != bases[gate.name] for gate in cell.gates if gate.name != "candidate")
 
 
 def test_cells_of_ones_own_and_without_their_base():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from glasscell.cli import compare_options as opt
+from glasscell.cli.interruption import telling_interruption
 
 if TYPE_CHECKING:
     from glasscell.comparing import Comparison
@@ -17,13 +18,15 @@ NOTHING_DONE = 1  # the exit code where no training came to its end
 
 compare = typer.Typer(
     name="compare",
-    help="Train several cells, equally large and equally long, and say which your data needs.",
+    help="Train several cells at the same size and for the same time, and say which your data "
+    "needs.",
     no_args_is_help=False,
     rich_markup_mode="markdown",
 )
 
 
 @compare.command("text")
+@opt.with_shared_options
 def text(
     files: Annotated[
         list[str],
@@ -37,19 +40,8 @@ def text(
             rich_help_panel=opt.DATA,
         ),
     ] = None,
-    cells: opt.Cells = None,
-    seeds: opt.Seeds = None,
-    budget: opt.Budget = None,
-    steps: opt.Steps = None,
-    hidden: opt.Hidden = None,
-    tune: opt.Tune = False,
-    margin: opt.Margin = None,
-    jobs: opt.Jobs = None,
-    out: opt.Out = None,
-    resume: opt.Resume = False,
-    force: opt.Force = False,
-    as_json: opt.AsJson = False,
-    quiet: opt.Quiet = False,
+    *,
+    shared: opt.SharedOptions,
 ) -> None:
     """Compare cells as language models of a text: bits a character on its held-out end.
 
@@ -61,14 +53,11 @@ def text(
 
         glasscell compare text book.txt --out runs/compare-book --resume --seeds 10
     """
-    _compare(
-        "text", files, out or _folder(files[0]), level=level, cells=cells, seeds=seeds,
-        budget=budget, steps=steps, hidden=hidden, tune=tune or None, margin=margin, jobs=jobs,
-        resume=resume, force=force, as_json=as_json, quiet=quiet,
-    )  # fmt: skip
+    _compare("text", files, shared, _folder(files[0]), level=level)
 
 
 @compare.command("series")
+@opt.with_shared_options
 def series(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A CSV file with a head line.")],
     target: Annotated[
@@ -87,19 +76,8 @@ def series(
             rich_help_panel=opt.DATA,
         ),
     ] = None,
-    cells: opt.Cells = None,
-    seeds: opt.Seeds = None,
-    budget: opt.Budget = None,
-    steps: opt.Steps = None,
-    hidden: opt.Hidden = None,
-    tune: opt.Tune = False,
-    margin: opt.Margin = None,
-    jobs: opt.Jobs = None,
-    out: opt.Out = None,
-    resume: opt.Resume = False,
-    force: opt.Force = False,
-    as_json: opt.AsJson = False,
-    quiet: opt.Quiet = False,
+    *,
+    shared: opt.SharedOptions,
 ) -> None:
     """Compare cells at forecasting the next value of a series: the mean absolute scaled error.
 
@@ -107,14 +85,11 @@ def series(
 
         glasscell compare series load.csv --target demand --time hour
     """
-    _compare(
-        "series", file, out or _folder(file), target=target, time=time, cells=cells, seeds=seeds,
-        budget=budget, steps=steps, hidden=hidden, tune=tune or None, margin=margin, jobs=jobs,
-        resume=resume, force=force, as_json=as_json, quiet=quiet,
-    )  # fmt: skip
+    _compare("series", file, shared, _folder(file), target=target, time=time)
 
 
 @compare.command("classic")
+@opt.with_shared_options
 def classic(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="adding, temporal_order, turnstile, ...")
@@ -122,56 +97,37 @@ def classic(
     T: Annotated[
         int | None,
         typer.Option(
-            "--length",
-            "-T",
+            "--T",
             help="Steps of a sequence. [default: the task's own]",
             show_default=False,
             rich_help_panel=opt.DATA,
         ),
     ] = None,
-    cells: opt.Cells = None,
-    seeds: opt.Seeds = None,
-    budget: opt.Budget = None,
-    steps: opt.Steps = None,
-    hidden: opt.Hidden = None,
-    tune: opt.Tune = False,
-    margin: opt.Margin = None,
-    jobs: opt.Jobs = None,
-    out: opt.Out = None,
-    resume: opt.Resume = False,
-    force: opt.Force = False,
-    as_json: opt.AsJson = False,
-    quiet: opt.Quiet = False,
+    *,
+    shared: opt.SharedOptions,
 ) -> None:
     """Compare cells on a task made on the fly, whose chance level and optimum are known.
 
     **Examples**
 
-        glasscell compare classic adding --length 100 --cells lstm,no_forget_gate,rnn
+        glasscell compare classic adding --T 100 --cells lstm,no_forget_gate,rnn
     """  # fmt: skip
-    _compare(
-        "classic", name, out or _folder(name), T=T, cells=cells, seeds=seeds, budget=budget,
-        steps=steps, hidden=hidden, tune=tune or None, margin=margin, jobs=jobs, resume=resume,
-        force=force, as_json=as_json, quiet=quiet,
-    )  # fmt: skip
+    _compare("classic", name, shared, _folder(name), T=T)
 
 
 def _folder(name: str) -> Path:
     return Path("runs") / f"compare-{Path(name).stem}"
 
 
-def _compare(
-    task: str, source: Any, out: Path, *, as_json: bool, quiet: bool, **options: Any
-) -> None:
+def _compare(task: str, source: Any, shared: opt.SharedOptions, usual: Path, **data: Any) -> None:
     from glasscell.comparing import compare as compared
-    from glasscell.comparing.phases import Stopped
 
-    try:
-        found = compared(task, source, out=out, progress=not quiet, **options)
-    except Stopped as stopped:
-        print(f"glasscell: {stopped}; go on with --out {out} --resume", file=sys.stderr)
-        raise typer.Exit(130) from None
-    if as_json:
+    out = shared.out or usual
+    with telling_interruption(_go_on(task, source, data, out)):
+        found = compared(
+            task, source, out=out, progress=not shared.quiet, **data, **shared.of_comparison()
+        )
+    if shared.as_json:
         import json
 
         print(json.dumps(found.as_dict(), ensure_ascii=False))
@@ -181,9 +137,18 @@ def _compare(
         raise typer.Exit(NOTHING_DONE)
 
 
+def _go_on(task: str, source: Any, data: dict[str, Any], out: Path) -> str:
+    """The command that goes on with a comparison: its data must be named again."""
+    sources = [source] if isinstance(source, str) else source
+    words = ["glasscell", "compare", task, *sources]
+    for name, value in data.items():
+        words += [] if value is None else [f"--{name}", str(value)]
+    return shlex.join([*words, "--out", str(out), "--resume"])
+
+
 def _tell(found: Comparison, out: Path) -> None:
     from glasscell.cli.compare_table import show
-    from glasscell.comparing.plan import PAGE
+    from glasscell.comparing.folder import PAGE
 
     show(found)
     print(f"\n{out / PAGE}: the same with figures, to open in a browser")

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from glasscell.comparing.durations import told
-from glasscell.comparing.numerals import count, memory, p_value
-from glasscell.comparing.verdicts import Verdict
+from glasscell.comparing.report.numerals import count, memory, p_value
+from glasscell.comparing.statistics.verdicts import Verdict
+from glasscell.comparing.times_in_words import in_words
 
 if TYPE_CHECKING:
     from glasscell.comparing import Comparison
@@ -33,7 +33,7 @@ def show(found: Comparison) -> None:
     console.print(
         f"{found.title}: {found.measure.name}, "
         f"{'less' if found.measure.lower_is_better else 'more'} is better; "
-        f"{told(found.work)} of work",
+        f"{in_words(found.work)} of work",
         markup=False, style="bold", soft_wrap=True,
     )  # fmt: skip
     console.print(_table(found, is_terminal))

@@ -1,4 +1,4 @@
-"""Which cell one's data needs: several, equally large and equally long trained, compared."""
+"""Which cell one's data needs: several, trained at the same size and for the same time."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from glasscell.comparing.comparison import Comparison as Comparison
-    from glasscell.comparing.conduct import compare as compare
+    from glasscell.comparing.run_comparison import compare as compare
 
-_PLACES = {"Comparison": "comparison", "compare": "conduct"}
+_PLACES = {"Comparison": "comparison", "compare": "run_comparison"}
 
 __all__ = ["Comparison", "compare"]
 

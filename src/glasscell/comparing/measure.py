@@ -23,10 +23,6 @@ class Measure:
     digits: int = 3
     levels: tuple[tuple[str, float], ...] = ()
 
-    def worse(self, difference: float) -> bool:
-        """Whether a score higher by this much is a worse one."""
-        return difference > 0 if self.lower_is_better else difference < 0
-
     def told(self, value: float, *, sign: bool = False) -> str:
         """A score or a difference, with its digits and a proper minus."""
         text = f"{value:{'+' if sign else ''}.{self.digits}f}"

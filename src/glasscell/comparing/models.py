@@ -70,8 +70,18 @@ def parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
+def parameters_of(build: Callable[[], nn.Module]) -> int:
+    """How many numbers a model would train, which takes no memory and draws no random numbers.
+
+    Args:
+        build: makes the model.
+    """
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+        return parameters(build())
+
+
 def matched_hidden(build: Callable[[int], nn.Module], wanted: int) -> int:
-    """The hidden size at which a model has as nearly as can be so many parameters.
+    """The hidden size at which a model comes closest to `wanted` parameters.
 
     Args:
         build: the model of a hidden size; called without memory being taken.
@@ -79,8 +89,7 @@ def matched_hidden(build: Callable[[int], nn.Module], wanted: int) -> int:
     """
 
     def count(hidden: int) -> int:
-        with torch.device("meta"), torch.random.fork_rng(devices=[]):
-            return parameters(build(hidden))
+        return parameters_of(lambda: build(hidden))
 
     low, high = 1, 2
     while high < LARGEST and count(high) < wanted:

@@ -4,37 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from glasscell.comparing.folder import PLAN
 from glasscell.comparing.models import Size
-from glasscell.comparing.run import RUNS
-from glasscell.comparing.timed import Limit
+from glasscell.comparing.trainings.timed import Limit
 from glasscell.errors import UserError
-from glasscell.files import write_error, write_file
+from glasscell.files import write_file
 
-PLAN = "plan.json"
-RESULT, PAGE = "comparison.json", "comparison.html"
-TUNED, JOURNAL = "tuned.json", "tuning.journal"
 FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Plan:
+class ComparisonPlan:
     """A comparison before its first training.
 
     Attributes:
         workload: the description of what is trained on.
         cells: by name; the first is what all are compared with.
         seeds: of weights and of the order of the data.
-        hidden: units of the first cell; the others have as many as give as many parameters.
+        hidden: units of the first cell; the others have as many as give nearly the same number of
+            parameters.
         sizes: of each cell.
         limit: of each training.
-        budget: seconds that the whole comparison was given; None where updates are counted.
-        tuning: seconds of the processor (or, where updates are counted, trials) for choosing the
+        budget: seconds of wall-clock time that the whole comparison was given; None where updates
+            are counted.
+        tuning: seconds of processor time (or, where updates are counted, trials) for choosing the
             options of each cell; 0 for none.
     """
 
@@ -65,7 +63,7 @@ class Plan:
         write_file(folder / PLAN, data.encode())
 
     @classmethod
-    def read(cls, folder: Path) -> Plan:
+    def read(cls, folder: Path) -> ComparisonPlan:
         """The plan in a folder.
 
         Raises:
@@ -91,46 +89,10 @@ class Plan:
                 raise
             raise UserError(f"{folder / PLAN} is damaged: {error}") from None
 
-    def extended(self, cells: Sequence[str] | None, seeds: Sequence[int] | None) -> Plan:
+    def extended(self, cells: Sequence[str] | None, seeds: Sequence[int] | None) -> ComparisonPlan:
         """The same with more cells and more seeds; what was there stays."""
         return replace(
             self,
             cells=tuple(dict.fromkeys((*self.cells, *(cells or ())))),
             seeds=tuple(sorted({*self.seeds, *(seeds or ())})),
         )
-
-
-def refuse_folder(folder: Path, *, force: bool) -> None:
-    """Tells early what `make_folder` would meet.
-
-    Raises:
-        UserError: there is a comparison already, and `force` is not given; or something else.
-    """
-    if folder.is_file():
-        raise UserError(f"cannot write {folder}: it is a file; name a folder")
-    if (folder / PLAN).exists():
-        if not force:
-            raise UserError(
-                f"{folder} holds a comparison; go on with it (resume, --resume), or replace it "
-                "(force, --force)"
-            )
-    elif folder.is_dir() and any(folder.iterdir()):
-        raise UserError(f"{folder} holds other things; name a new folder, or an empty one")
-
-
-def make_folder(folder: Path, *, force: bool) -> None:
-    """A folder for a new comparison, in place of an old one if `force` is given.
-
-    Raises:
-        UserError: as `refuse_folder`, or the folder cannot be written.
-    """
-    refuse_folder(folder, force=force)
-    try:
-        # The plan goes first: what is left of a comparison without one counts for nothing.
-        for name in (PLAN, RESULT, PAGE, TUNED, JOURNAL):
-            (folder / name).unlink(missing_ok=True)
-        if (folder / RUNS).exists():
-            shutil.rmtree(folder / RUNS)
-        (folder / RUNS).mkdir(parents=True)
-    except OSError as error:
-        raise write_error(error, folder) from error

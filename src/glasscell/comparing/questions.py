@@ -27,6 +27,16 @@ class Question:
     change: Change
     against: str = BASE
 
+    def sign(self, *, lower_is_better: bool) -> int:
+        """1 where a larger difference, the cell's score less the other's, speaks for the part; -1
+        where it speaks against it.
+
+        Args:
+            lower_is_better: of the score.
+        """
+        with_the_part = -1 if self.change == "removes" else 1
+        return -with_the_part if lower_is_better else with_the_part
+
 
 QUESTIONS = {
     # The LSTM with a part less.

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 
 from glasscell.errors import InputError, UserError
-from glasscell.tasks.classic import ClassicTask, SequenceModel
+from glasscell.tasks.classic import ClassicTask, SequenceModel, task_of
 from glasscell.tasks.models import telling_of_memory
 from glasscell.training.classic_choices import MODEL, STEPS, model_choices, recipe_of
 from glasscell.training.classic_folder import ClassicFolder
 from glasscell.training.classic_progress import ClassicProgress
-from glasscell.training.classic_run import ClassicRun, classic_config, task_of
+from glasscell.training.classic_run import ClassicRun, classic_config
 from glasscell.training.generated import GeneratedLoop, GeneratedRecipe, train_generated
 from glasscell.training.generated_checkpoint import read_loop
 from glasscell.training.loading import load

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from difflib import get_close_matches
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import glasscell.version
-from glasscell.errors import InputError, UserError
-from glasscell.tasks.classic import TASKS, ClassicTask, SequenceModel
+from glasscell.errors import UserError
+from glasscell.tasks.classic import ClassicTask, SequenceModel, task_of
 from glasscell.tasks.classic.counting import Blocks
 from glasscell.tasks.models import evaluating, telling_of_memory
 from glasscell.training.model_folder import FORMAT, METRICS, FolderError, load_weights, read_json
 
 AT_ONCE = 500  # sequences that are scored side by side
-LARGEST = 1_000_000  # of a task's numbers, such as T: more than anyone can wait for
 
 
 @dataclass(frozen=True)
@@ -117,34 +115,6 @@ class ClassicRun:
             ) from None
         load_weights(model, folder)
         return cls(model.eval(), task, read_json(folder, METRICS), folder, config)
-
-
-def task_of(name: str, **options: Any) -> ClassicTask:
-    """A task by its name.
-
-    Args:
-        name: one of `glasscell.tasks.classic.TASKS`.
-        options: T, and what else the task has to choose.
-
-    Raises:
-        UserError: there is no such task, or it has no such option, or cannot have this value.
-    """
-    if name not in TASKS:
-        near = get_close_matches(str(name).replace("-", "_"), TASKS, 3)
-        like = f" (do you mean {' or '.join(near)}?)" if near else ""
-        raise UserError(f"task: expected one of {', '.join(TASKS)}, got {name!r}{like}")
-    own = asdict(TASKS[name]())
-    for option, value in options.items():
-        if option not in own:
-            raise UserError(f"{option}: {name} has no such choice, only {', '.join(own)}")
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise UserError(f"{option}: expected a whole number, got {value!r}")
-        if value > LARGEST:
-            raise UserError(f"{option}: expected at most {LARGEST:,}, got {value}")
-    try:
-        return replace(TASKS[name](), **options)
-    except InputError as error:
-        raise UserError(str(error)) from None
 
 
 def classic_config(

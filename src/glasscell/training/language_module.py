@@ -30,6 +30,7 @@ from glasscell.tasks.language.model import (
     state_tensors,
 )
 from glasscell.training.diverged import LossGuard
+from glasscell.training.optimizer import optimizer_of
 from glasscell.training.recipe import Plan
 from glasscell.training.shards import (
     gather_generators,
@@ -95,13 +96,7 @@ class LanguageModule(pl.LightningModule):
     # What Lightning asks for, in the order in which it asks.
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        recipe = self.plan.recipe
-        return torch.optim.AdamW(
-            self.parameters(),
-            lr=recipe.learning_rate or 0.0,  # set anew before every step
-            betas=(0.9, 0.95),
-            weight_decay=recipe.weight_decay,
-        )
+        return optimizer_of(self.parameters(), self.plan.recipe)
 
     def on_fit_start(self) -> None:
         rank, world = self.global_rank, self.trainer.world_size

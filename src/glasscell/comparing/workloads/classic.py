@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, ClassVar
 
 import torch
@@ -10,9 +9,8 @@ from torch import Tensor, nn
 
 from glasscell.comparing.measure import Measure
 from glasscell.comparing.models import Size, usual_learning_rate
-from glasscell.errors import InputError, UserError
 from glasscell.nn.lines import LayerLine
-from glasscell.tasks.classic import TASKS, ClassicTask, SequenceModel
+from glasscell.tasks.classic import ClassicTask, SequenceModel, task_of
 from glasscell.tasks.generated import Batch
 from glasscell.training.generated import score
 
@@ -36,15 +34,8 @@ class ClassicWorkload:
     choices: ClassVar = {}
 
     def __init__(self, name: str, T: int | None = None) -> None:
-        if name not in TASKS:
-            near = difflib.get_close_matches(name, TASKS, 3) or list(TASKS)
-            raise UserError(f"there is no classic task {name!r}; there are {', '.join(near)}")
-        kind: Any = TASKS[name]
-        try:
-            self.task: ClassicTask = kind() if T is None else kind(T=T)
-        except InputError as error:
-            raise UserError(str(error)) from None
-        task = self.task
+        task = task_of(name) if T is None else task_of(name, T=T)
+        self.task: ClassicTask = task
         self.description: dict[str, Any] = {"task": "classic", "name": name, "T": T}
         self.title = f"{name.replace('_', ' ')}, T = {task.T}"
         lower = task.goal == "lower"

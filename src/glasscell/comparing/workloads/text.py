@@ -23,11 +23,11 @@ from glasscell.tasks.language.model import LanguageModel, LanguageModelConfig, S
 from glasscell.tasks.language.ngram import NGram
 from glasscell.tasks.language.text import read_texts, split_by_position
 from glasscell.tasks.language.vocabulary import Text
-from glasscell.training.recipe import default_learning_rate
+from glasscell.training.recipe import Recipe, default_learning_rate
 
 VALIDATED = 20_000  # characters at most, each of the times that a training is looked at
 TESTED = 100_000  # characters at most
-BATCH, CHUNK = 16, 64  # as `glasscell train text` has them
+BATCH, CHUNK = Recipe().batch, Recipe().chunk  # as `glasscell train text` has them
 EMBEDDINGS = (64, 16, 32, 128)
 
 

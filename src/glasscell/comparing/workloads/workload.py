@@ -54,7 +54,9 @@ class Workload(Protocol):
         """The highest learning rate of a training, unless it is tuned."""
         ...
 
-    def feed(self, seed: int) -> Feed: ...
+    def feed(self, seed: int) -> Feed:
+        """The data of a training, in the order of a seed."""
+        ...
 
     def validation(self, model: nn.Module) -> float:
         """The score on what chooses between models; in evaluation mode."""

@@ -2,6 +2,7 @@
 
 from glasscell.tasks.classic.adding import Adding
 from glasscell.tasks.classic.by_hand import counting_turnstile
+from glasscell.tasks.classic.by_name import TASKS, task_of
 from glasscell.tasks.classic.copying import Copy
 from glasscell.tasks.classic.counting import Anbn, Anbncn
 from glasscell.tasks.classic.dyck import Dyck2
@@ -11,22 +12,6 @@ from glasscell.tasks.classic.reber import Reber
 from glasscell.tasks.classic.task import ClassicTask
 from glasscell.tasks.classic.temporal_order import TemporalOrder
 from glasscell.tasks.classic.turnstile import Turnstile
-
-# By name, as a person asks for them.
-TASKS: dict[str, type[ClassicTask]] = {
-    task.name: task
-    for task in (
-        Reber,
-        Copy,
-        Anbn,
-        Anbncn,
-        Parity,
-        Dyck2,
-        Adding,
-        TemporalOrder,
-        Turnstile,
-    )
-}
 
 __all__ = [
     "TASKS",
@@ -42,4 +27,5 @@ __all__ = [
     "TemporalOrder",
     "Turnstile",
     "counting_turnstile",
+    "task_of",
 ]

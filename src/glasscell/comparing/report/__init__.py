@@ -1,0 +1,1 @@
+"""How a comparison is told: its progress, its sentences, its page."""

@@ -1,0 +1,1 @@
+"""What differences between a few scores amount to: intervals, paired tests, verdicts."""
