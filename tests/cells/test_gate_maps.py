@@ -131,7 +131,7 @@ def test_all_gates_of_a_cell_read_the_hidden_state_or_none_does():
     gate = LSTM().input_gate
     assert gate is not None
     alone = replace(gate, reads=("x",))
-    with pytest.raises(ValueError, match="to read 'h' or none, got it for forget_gate, candidate"):
+    with pytest.raises(ValueError, match="to read h or none, got it for forget_gate, candidate"):
         replace(LSTM(), input_gate=alone)
 
 

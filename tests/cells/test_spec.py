@@ -77,7 +77,7 @@ def test_a_kind_of_ones_own():
         ("elman", "the kinds are fgr, gru, .*, slstm"),
         ("lstm(memory=relu)", "there is no memory"),
         ("lstm(output_squash=cube)", "the squashes are exponential, .*, tanh, not cube"),
-        ("gru(candidate=gate(reads=('x', 'h', 'c')))", "a gru runs it reading"),
+        ("gru(candidate=gate(reads=('x', 'h', 'c')))", "a GRU runs it reading"),
         ("lstm(output_squash=open(file=1))", r"there is no open"),
         ("lstm('x')", "it is no name"),
         ("lstm(", "was never closed"),

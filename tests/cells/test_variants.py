@@ -17,9 +17,11 @@ from torch import Tensor
 from glasscell import cells
 from glasscell.cells import (
     ALIASES,
+    EXPONENTIAL,
     GRU,
     LSTM,
     MUT,
+    RELU,
     RNN,
     SIGMOID,
     SLSTM,
@@ -29,6 +31,7 @@ from glasscell.cells import (
     GateMap,
     GateRecurrence,
     NormalisedGRU,
+    Squash,
     StepNoise,
     Weights,
     spec,
@@ -175,6 +178,46 @@ def test_what_is_carried_is_kept_and_written(name):
         assert_close(keep, step.gates[:, cell.gates.index(cell.keeping_gate)])
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_gate_said_to_keep_the_state_does(name):
+    """More or less of it stays as that gate opens; where none is said to, none changes it."""
+    cell = VARIANTS[name]
+    gates = torch.full((cell.G, 1), 0.25, dtype=torch.float64)
+    changes = {}
+    for k, gate in enumerate(cell.gates):
+        opened = gates.clone()
+        opened[k] = 0.75
+        before, after = cell.carry(gates), cell.carry(opened)
+        if before is not None and after is not None:
+            changes[gate.name] = int((after[0] - before[0]).sign())
+    if cell.keeping is None:
+        assert not any(changes.values())
+    else:
+        gate, sign = cell.keeping
+        assert gate in cell.gates
+        assert changes[gate.name] == sign
+        assert cell.keeping_gate == (gate if sign > 0 else None)
+
+
+# a norm is over all gates together
+@pytest.mark.parametrize("name", [name for name in NAMES if "layer_norm" not in name])
+def test_a_gates_rows_are_its_part_of_the_sums(name):
+    """With no other rows than these in W and U, no other gate gets anything."""
+    x, h, _, w, *_ = setting(name, bias=False)
+    cell = VARIANTS[name]
+    for gate in cell.gates:
+        bare = w._replace(W=torch.zeros_like(w.W), U=torch.zeros_like(w.U))
+        nothing = cell.preactivations(x, h, bare)[0]
+        for letter in ("W", "U"):
+            rows, own = cell.rows(gate, letter, w), cell.rows(gate, letter, bare)
+            assert (rows is None) == (gate not in cell.gates_in(letter))
+            if rows is not None and own is not None:
+                own.copy_(rows)
+        changed = (cell.preactivations(x, h, bare)[0] - nothing).abs().amax((0, 2)) > 0
+        there = [each.name for each, found in zip(cell.gates, changed, strict=True) if found]
+        assert there == [gate.name]
+
+
 # Weights
 
 
@@ -301,15 +344,15 @@ def _gate(name: str, *reads: str, squash=SIGMOID) -> GateMap:
         ),
         (
             lambda: LSTM(input_gate=_gate("input_gate", "x", "h", "c")),
-            "input_gate: a lstm runs it reading",
+            r"input_gate: an LSTM runs it reading x \[h\] \[c_prev\], got x h c",
         ),
-        (lambda: LSTM(candidate=_gate("candidate", "x", "h", "c_prev")), "candidate: a lstm runs"),
-        (lambda: LSTM(candidate=_gate("candidate", "h")), "candidate: a lstm runs"),
+        (lambda: LSTM(candidate=_gate("candidate", "x", "h", "c_prev")), "candidate: an LSTM runs"),
+        (lambda: LSTM(candidate=_gate("candidate", "h")), "candidate: an LSTM runs"),
         (
             lambda: LSTM(candidate=_gate("candidate", "x")),
-            "all gates of a lstm to read 'h' or none",
+            "all gates of an LSTM to read h or none",
         ),
-        (lambda: GRU(update_gate=_gate("update_gate", "x")), "all gates of a gru to read 'h'"),
+        (lambda: GRU(update_gate=_gate("update_gate", "x")), "all gates of a GRU to read h"),
         (
             lambda: GRU(
                 reset_gate=_gate("reset_gate", "x"),
@@ -319,7 +362,7 @@ def _gate(name: str, *reads: str, squash=SIGMOID) -> GateMap:
             "expected reset_gate=None",
         ),
         (lambda: RNN(_gate("hidden", "x", "h", "h_own")), "all units of the past, or its own"),
-        (lambda: RNN(_gate("hidden", "x", "c")), "hidden: a rnn runs it reading"),
+        (lambda: RNN(_gate("hidden", "x", "c")), "hidden: an RNN runs it reading"),
         (lambda: SLSTM(forgetting="slowly"), "forgetting: expected one of"),
         (lambda: SLSTM(input_gate=GateMap("input_gate", "i", SIGMOID)), "are exponential"),
         (lambda: SLSTM(output_gate=_gate("output_gate", "x")), "an slstm runs it reading"),
@@ -329,9 +372,12 @@ def _gate(name: str, *reads: str, squash=SIGMOID) -> GateMap:
         ),
         (lambda: GateRecurrence(output_gate=_gate("output_gate", "x", "h")), "runs it reading"),
         (lambda: NormalisedGRU(reset_gate=_gate("reset_gate", "x")), "runs it reading"),
-        (lambda: MUT(reset_gate=_gate("reset_gate", "x", "c")), "reset_gate: a mut runs it"),
+        (lambda: MUT(reset_gate=_gate("reset_gate", "x", "c")), "reset_gate: a MUT cell runs it"),
         (lambda: MUT(reset_gate=_gate("reset_gate", "h", "tanh_h")), "to read h or tanh_h"),
-        (lambda: MUT(candidate=_gate("candidate", "x", squash=TANH)), "expected it to read h"),
+        (
+            lambda: MUT(candidate=_gate("candidate", "x", squash=TANH)),
+            r"reading .*\[tanh_x\] h, got x",
+        ),
     ],
 )
 def test_what_no_cell_runs_is_refused(make, message):
@@ -340,14 +386,20 @@ def test_what_no_cell_runs_is_refused(make, message):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_field_of_a_definition_counts(name):
-    """A cell without one of its gate maps' squashes is another cell."""
+def test_every_squash_of_a_definition_counts(name):
+    """A cell with another squash in one place is another cell."""
     cell: Cell = VARIANTS[name]
+    lines = {spec.write(cell)}
     for field in fields(cell):  # type: ignore[arg-type]
-        gate = getattr(cell, field.name)
-        if isinstance(gate, GateMap) and gate.squash in (SIGMOID, TANH):
-            other = replace(gate, squash=TANH if gate.squash is SIGMOID else SIGMOID)
+        value = getattr(cell, field.name)
+        squash = value.squash if isinstance(value, GateMap) else value
+        # an sLSTM's input and forget gates can have no other
+        if isinstance(squash, Squash) and squash is not EXPONENTIAL:
+            other = RELU if squash is not RELU else TANH
+            other = replace(value, squash=other) if isinstance(value, GateMap) else other
             changed: Cell = replace(cell, **{field.name: other})  # type: ignore[type-var]
             assert changed != cell
-            assert spec.write(changed) != spec.write(cell)
             assert spec.read(spec.write(changed)) == changed
+            lines.add(spec.write(changed))
+    with_one = [gate for gate in cell.gates if gate.squash is not EXPONENTIAL]
+    assert len(lines) == 1 + len(with_one) + hasattr(cell, "output_squash")

@@ -135,8 +135,7 @@ def published_run(
         values = {"i": "written", "f": "kept"} if name == "slstm" else {}
         rows["h"].append(done["h"][:, 0])
         rows["gates"].append(np.stack([done[values.get(k, k)][:, 0] for k in letters], 1))
-        pre = [done.get(f"{k}_pre", np.full_like(done["h"], np.nan))[:, 0] for k in letters]
-        rows["pre"].append(np.stack(pre, 1))
+        rows["pre"].append(np.stack([done[f"{k}_pre"][:, 0] for k in letters], 1))
         last["h_n"].append(done["h"][-1, 0])
         if carried:
             rows["c"].append(np.concatenate([done[k][:, 0] for k in carried], -1))

@@ -247,8 +247,8 @@ def test_the_table_takes_it_before_the_reference(monkeypatch):
         (LSTM(), "the input_gate reads the hidden state"),
         (GRU(), "the reset_gate reads the hidden state"),
         (named("janet"), "the forget_gate reads the hidden state"),
-        (RNN(), "it knows LSTMs and GRUs, and this is a rnn"),
-        (named("slstm"), "it knows LSTMs and GRUs, and this is a slstm"),
+        (RNN(), "it knows LSTMs and GRUs, and this is an RNN"),
+        (named("slstm"), "it knows LSTMs and GRUs, and this is an sLSTM"),
         (
             reading_x(forget_gate=replace(LSTM().forget_gate, reads=("x", "c_prev"))),  # type: ignore[type-var]
             "the forget_gate reads the state",

@@ -214,7 +214,7 @@ W44, U44 = torch.zeros(16, I), torch.zeros(16, H)
         (([0.0] * 3,), {"weights": None}, "weights: expected glasscell.cells.Weights"),
         (([0.0] * 3,), {"weights": Weights(W44[:3], U44)}, r"weights: expected W \(X\*H, I\)"),
         (([0.0] * 3,), {"weights": Weights(W44, U44[:12])}, "weights.U: expected"),
-        (([0.0] * 3,), {"weights": Weights(W44, U44, p=W44)}, "weights.p: a lstm has none"),
+        (([0.0] * 3,), {"weights": Weights(W44, U44, p=W44)}, "weights.p: an LSTM has none"),
         ((), {}, "x: expected what the subject reads"),
     ],
 )
@@ -226,7 +226,7 @@ def test_what_does_not_fit_is_refused(arguments, options, part):
 
 def test_a_cell_state_for_a_cell_without_one_is_refused():
     w = Weights(torch.zeros(12, I), torch.zeros(12, H))
-    with pytest.raises(InputError, match="c: a gru has no cell state"):
+    with pytest.raises(InputError, match="c: a GRU has no cell state"):
         glasscell.explain(cells.GRU(), [0.0] * I, None, [0.0] * H, weights=w)
 
 
@@ -234,11 +234,12 @@ class Leaky(cells.Cell):
     """A cell that the package does not know: h_t = z * h_{t-1} + (1 - z) * n, without a reset."""
 
     kind = "leaky"
+    noun = "a leaky cell"
     gates = cells.GRU().update_gate, cells.GRU().candidate
 
     @property
-    def keeping_gate(self):
-        return self.gates[0]
+    def keeping(self):
+        return self.gates[0], 1
 
     def carry(self, gates):
         z, n = gates.unbind(-2)
@@ -266,7 +267,7 @@ def test_a_cell_of_ones_own_is_explained_from_its_definition():
     equations = [p.latex for p in told.pieces if isinstance(p, Equation)]
     assert "z_t = \\sigma(W_z x_t + U_z h_{t-1})" in equations
     assert "h_t = z_t \\odot h_{t-1} + \\text{write}" in equations
-    assert told.title == "One step of a leaky"
+    assert told.title == "One step of a leaky cell"
     assert all(check.holds for check in told.checks)
 
 

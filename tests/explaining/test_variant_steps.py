@@ -128,7 +128,7 @@ def test_sizes_are_those_of_the_weights(name):
     cell = VARIANTS[name]
     matrices = sum(" is (5, " in text for text in sizes)
     between = 3 if name == "fgr" else 0
-    assert matrices == cell.reading("x") + cell.reading("h") + between
+    assert matrices == len(cell.gates_in("W")) + len(cell.gates_in("U")) + between
     assert all(text.endswith("fits") for text in sizes)
 
 

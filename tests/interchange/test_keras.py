@@ -194,36 +194,56 @@ class Louder(L.LSTM):
     pass
 
 
-def odd_one():
-    return [
-        (L.Dense(3), r"source: expected .* of Keras's, got keras\..*Dense"),
-        (Louder(H), "expected .*Louder"),
-        (L.LSTM(H), "not built"),
-        (built(L.LSTM(H, activation="gelu")), "activation: expected one of .* got 'gelu'"),
-        (built(L.LSTM(H, recurrent_activation=doubled)), "recurrent_activation: expected"),
-        (stateful(), "stateful: expected False, got True"),
-        (built(L.LSTM(H, go_backwards=True)), "go_backwards: expected False, got True"),
-        (built(L.LSTM(H, dropout=0.2)), r"dropout: expected 0, got 0\.2"),
-        (built(L.GRU(H, recurrent_dropout=0.2)), r"recurrent_dropout: expected 0, got 0\.2"),
-        (
-            built(L.Bidirectional(L.LSTM(H), merge_mode="sum")),
-            "merge_mode: expected \"concat\", got 'sum'",
-        ),
-        ([built(L.LSTM(H)), built(L.GRU(H), H)], r"source\[1\]: expected the same class"),
-        ([built(L.LSTM(H)), built(L.LSTM(H + 1), H)], "are alike"),
-        ([built(L.LSTM(H)), built(L.LSTM(H), H + 1)], "are alike"),
-        ([built(L.LSTM(H)), built(L.LSTM(H, use_bias=False), H)], "are alike"),
-        ([built(L.LSTM(H)), built(L.LSTM(H, dtype="float64"), H)], "expected one dtype"),
-        ([], "expected a Keras layer or several, got none"),
-        (built_cell(L.LSTMCell(H, activation="relu")), "no one-step module"),
-    ]
+ODD = {
+    "another layer": (lambda: L.Dense(3), r"source: expected .* of Keras's, got keras\..*Dense"),
+    "a subclass": (lambda: Louder(H), "expected .*Louder"),
+    "not built": (lambda: L.LSTM(H), "not built"),
+    "activation": (
+        lambda: built(L.LSTM(H, activation="gelu")),
+        "activation: expected one of .* got 'gelu'",
+    ),
+    "a function": (
+        lambda: built(L.LSTM(H, recurrent_activation=doubled)),
+        "recurrent_activation: expected",
+    ),
+    "stateful": (lambda: stateful(), "stateful: expected False, got True"),
+    "backwards": (
+        lambda: built(L.LSTM(H, go_backwards=True)),
+        "go_backwards: expected False, got True",
+    ),
+    "dropout": (lambda: built(L.LSTM(H, dropout=0.2)), r"dropout: expected 0, got 0\.2"),
+    "recurrent dropout": (
+        lambda: built(L.GRU(H, recurrent_dropout=0.2)),
+        r"recurrent_dropout: expected 0, got 0\.2",
+    ),
+    "merge mode": (
+        lambda: built(L.Bidirectional(L.LSTM(H), merge_mode="sum")),
+        "merge_mode: expected \"concat\", got 'sum'",
+    ),
+    "two kinds": (
+        lambda: [built(L.LSTM(H)), built(L.GRU(H), H)],
+        r"source\[1\]: expected the same class",
+    ),
+    "two sizes": (lambda: [built(L.LSTM(H)), built(L.LSTM(H + 1), H)], "are alike"),
+    "another input": (lambda: [built(L.LSTM(H)), built(L.LSTM(H), H + 1)], "are alike"),
+    "one bias": (lambda: [built(L.LSTM(H)), built(L.LSTM(H, use_bias=False), H)], "are alike"),
+    "two dtypes": (
+        lambda: [built(L.LSTM(H)), built(L.LSTM(H, dtype="float64"), H)],
+        "expected one dtype",
+    ),
+    "nothing": (list, "expected a Keras layer or several, got none"),
+    "a cell of no module": (
+        lambda: built_cell(L.LSTMCell(H, activation="relu")),
+        "no one-step module",
+    ),
+}
 
 
-@pytest.mark.parametrize("k", range(17))
-def test_what_has_no_counterpart_is_refused(k):
-    source, why = odd_one()[k]
+@pytest.mark.parametrize("case", ODD)
+def test_what_has_no_counterpart_is_refused(case):
+    make, why = ODD[case]
     with pytest.raises(InputError, match=why):
-        glasscell.from_keras(source)
+        glasscell.from_keras(make())
 
 
 def test_dropout_may_be_left_behind():

@@ -1,4 +1,4 @@
-"""The biases of the gate that keeps the state: forget bias, Keras' and chrono, for every cell."""
+"""The biases of the gate that keeps the state: forget bias and chrono, for every cell."""
 
 import math
 
@@ -67,17 +67,6 @@ def test_forget_bias_of_one_bias_alone():
 
 
 @pytest.mark.parametrize("name", KEEPING)
-def test_unit_forget_bias_is_keras(name):
-    """keras.layers.LSTM's initial bias: zeros, and ones for the forget gate."""
-    cell, (keeps, sign) = VARIANTS[name], KEEPING[name]
-    w = weights(cell)
-    initial.set_unit_forget_bias(cell, w)
-    for gate in cell.gates:
-        expected = float(sign) if gate.name == keeps else 0.0
-        assert (bias_of(cell, w, gate.name, 4) == expected).all()
-
-
-@pytest.mark.parametrize("name", KEEPING)
 @pytest.mark.parametrize("longest", [3, 50, 1000.5])
 def test_chrono_draws_time_scales(name, longest):
     cell, H, (keeps, sign) = VARIANTS[name], 500, KEEPING[name]
@@ -132,7 +121,6 @@ def test_a_chrono_lstm_remembers():
 
 SETTERS = {
     "forget_bias": lambda cell, w: initial.set_forget_bias(cell, w, 1.0),
-    "unit_forget_bias": initial.set_unit_forget_bias,
     "chrono": lambda cell, w: initial.draw_chrono(cell, w, 100),
 }
 

@@ -202,10 +202,10 @@ def test_a_stream_goes_on_from_its_own_variants_state_alone(tmp_path):
         streams[name].step(x)
     streams["lstm"].save(tmp_path / "state")
     for name, what in (
-        ("coupled", "lstm, and the layer is a lstm.forget_gate=None"),
-        ("slstm", "lstm, and the layer is a slstm"),
+        ("coupled", "lstm.forget_gate=None, .*, got that of lstm"),
+        ("slstm", "slstm, got that of lstm"),
     ):
-        with pytest.raises(InputError, match=f"the state of a {what}"):
+        with pytest.raises(InputError, match=f"expected the state of {what}$"):
             streams[name].restore(tmp_path / "state")
     streams["lstm"].restore(tmp_path / "state")
 
@@ -261,7 +261,7 @@ def test_what_is_carried_beside_a_cell_state_is_read_by_name():
             lambda: glasscell.Recurrent(3, 4, cell="mut1"),
             r"input_size == hidden_size.*Linear\(3, 4",
         ),
-        (lambda: glasscell.Recurrent(3, 4, cell="gru", proj_size=2), "a gru has no projection"),
+        (lambda: glasscell.Recurrent(3, 4, cell="gru", proj_size=2), "a GRU has no projection"),
         (lambda: glasscell.LSTM(3, 4, cell="lstm(forget_gate=7)"), "forget_gate"),
         (lambda: glasscell.LSTM(3, 4, stochastic=("candidate",)), "gives no odds|has the gates"),
         (lambda: glasscell.LSTM(3, 4, stochastic=("memory",)), "has the gates input, forget"),
@@ -271,7 +271,7 @@ def test_what_is_carried_beside_a_cell_state_is_read_by_name():
             lambda: glasscell.LSTM(3, 4, zoneout=(0.1, 0.1, 0.1)),  # type: ignore[arg-type]
             "zoneout: expected one rate, or",
         ),
-        (lambda: glasscell.GRU(3, 4, zoneout=(0.1, 0.1)), "zoneout: a gru has no cell state"),
+        (lambda: glasscell.GRU(3, 4, zoneout=(0.1, 0.1)), "zoneout: a GRU has no cell state"),
         (lambda: glasscell.LSTM(3, 4, recurrent_dropout=-0.1), "recurrent_dropout"),
         (
             lambda: glasscell.LSTM(3, 4, weight_dropout="half"),  # type: ignore[arg-type]

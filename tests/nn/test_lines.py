@@ -72,7 +72,13 @@ def test_who_means_the_same_layer_writes_the_same(text, same, options):
         ("rnn+forget_bias=1", "no gate that keeps its state"),
         ("lstm+stochastic=candidate", "gives no odds"),
         ("lstm+init=best", "init: expected"),
+        ("lstm+stochastic=forget/forget_gate:gumbel", "forget is given twice"),
+        ("lstm+stochastic=forget:dice", 'expected "bernoulli" or "gumbel", got \'dice\''),
+        ("min_gru+weight_dropout=0.5", "weight_dropout: this cell has no recurrent matrix"),
+        ("min_lstm+recurrent_dropout=0.5", "no gate of this cell reads h"),
+        ("indrnn+weight_dropout=0.5", "weight_dropout: this cell has no recurrent matrix"),
         (None, "expected a line such as lstm, got None"),
+        (["lstm"], "expected a line such as lstm, got ['lstm']"),
     ],
 )
 def test_what_says_no_layer(text: Any, why):
@@ -106,6 +112,27 @@ def test_options_beside_the_line():
     assert LayerLine.of(VARIANTS["janet"]).text == "janet"
     with pytest.raises(InputError, match="says zoneout, which is given beside it too"):
         LayerLine.of("lstm+zoneout=0.1", zoneout=0.2)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"stochastic": ("forget", "output")}, "lstm+stochastic=forget/output"),
+        ({"stochastic": "forget"}, "lstm+stochastic=forget"),
+        ({"zoneout": [0.1, 0.2]}, "lstm+zoneout=0.1/0.2"),
+        ({"zoneout": 1 / 3}, "lstm+zoneout=0.3333333333333333"),
+        ({"chrono": 1e15}, "lstm+chrono=1000000000000000"),
+        ({"forget_bias": 1e16}, "lstm+forget_bias=1e+16"),
+    ],
+)
+def test_what_a_layer_takes_is_written_and_read_as_the_same(options, text):
+    line = LayerLine.of("lstm", **options)
+    assert line.text == text
+    again = LayerLine.read(text)
+    assert again.text == text
+    built, expected = again.build(3, 4), glasscell.Recurrent(3, 4, cell="lstm", **options)
+    assert (built.cell, built.chance) == (expected.cell, expected.chance)
+    assert built.first_weights == expected.first_weights
 
 
 def test_a_step_of_ones_own_goes_by_its_kind():

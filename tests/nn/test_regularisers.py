@@ -127,14 +127,20 @@ def test_stochastic_gates_are_drawn_with_the_odds_they_give():
     assert trace["l0"].input_gate.unique().numel() > 1000  # the others are as ever
 
 
-def test_a_recurrent_mask_lasts_for_a_sequence_and_scales():
-    torch.manual_seed(0)
-    layer: Any = glasscell.RNN(I, H, nonlinearity="relu", recurrent_dropout=0.4)
+def repeating(**options: float) -> Any:
+    """An RNN that reads no input and hands each unit's number on as it is."""
+    layer: Any = glasscell.RNN(I, H, nonlinearity="relu", **options)  # type: ignore[arg-type]
     with torch.no_grad():
         layer.weight_ih_l0.zero_()
         layer.weight_hh_l0.copy_(torch.eye(H))
         layer.bias_ih_l0.zero_()
         layer.bias_hh_l0.zero_()
+    return layer
+
+
+def test_a_recurrent_mask_lasts_for_a_sequence_and_scales():
+    torch.manual_seed(0)
+    layer = repeating(recurrent_dropout=0.4)
     output, _ = layer(torch.zeros(3, B, I), torch.ones(1, B, H))
     mask = output[0]
     kept = mask > 0
@@ -146,12 +152,7 @@ def test_a_recurrent_mask_lasts_for_a_sequence_and_scales():
 
 def test_dropped_weights_are_dropped_for_the_batch_and_scale():
     torch.manual_seed(0)
-    layer: Any = glasscell.RNN(I, H, nonlinearity="relu", weight_dropout=0.5)
-    with torch.no_grad():
-        layer.weight_ih_l0.zero_()
-        layer.weight_hh_l0.copy_(torch.eye(H))
-        layer.bias_ih_l0.zero_()
-        layer.bias_hh_l0.zero_()
+    layer = repeating(weight_dropout=0.5)
     output, _ = layer(torch.zeros(2, B, I), torch.ones(1, B, H))
     assert set(output[0].unique().tolist()) == {0.0, 2.0}
     assert (output[0] == output[0, :1]).all()  # all sequences alike

@@ -147,7 +147,7 @@ def test_files_that_are_no_state_are_refused_and_change_nothing(tmp_path):
         "text": "not the state of a stream",
         "other": "not the state of a stream",
         "smaller": rf"expected \(1, 3, {H}\), got \(1, 3, {H - 1}\)",
-        "gru": "the state of a gru, and the layer is a lstm",
+        "gru": "expected the state of lstm, got that of gru",
     }.items():
         with pytest.raises(InputError, match=reason):
             s.restore(tmp_path / name)

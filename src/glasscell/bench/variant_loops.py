@@ -8,7 +8,8 @@ from torch import Tensor
 
 import glasscell
 from glasscell.cells import GRU, LSTM, RNN, SLSTM, Cell, GateMap, Weights
-from glasscell.cells.layer_norm import NormalisedGRU, NormalisedLSTM
+from glasscell.cells.layer_norm_gru import NormalisedGRU
+from glasscell.cells.layer_norm_lstm import NormalisedLSTM
 from glasscell.nn.options import Chance
 
 

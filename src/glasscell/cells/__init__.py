@@ -1,7 +1,7 @@
 """The equations: gate maps, and the cells built from them."""
 
 from glasscell.cells.cell import Cell, Step, StepBackward, StepGradient
-from glasscell.cells.custom import Custom, Now
+from glasscell.cells.custom import Custom
 from glasscell.cells.edits import UNEDITED, StepEdits, composed, kept
 from glasscell.cells.gate_recurrence import GateRecurrence
 from glasscell.cells.gates import (
@@ -20,10 +20,12 @@ from glasscell.cells.gates import (
 )
 from glasscell.cells.gru import GRU
 from glasscell.cells.kinds import KINDS
-from glasscell.cells.layer_norm import NormalisedGRU, NormalisedLSTM
+from glasscell.cells.layer_norm_gru import NormalisedGRU
+from glasscell.cells.layer_norm_lstm import NormalisedLSTM
 from glasscell.cells.lstm import LSTM, with_peepholes
 from glasscell.cells.mut import MUT
 from glasscell.cells.noise import NOISELESS, StepNoise
+from glasscell.cells.now import Now
 from glasscell.cells.rnn import RNN
 from glasscell.cells.slstm import SLSTM
 from glasscell.cells.spec import named

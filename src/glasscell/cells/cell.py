@@ -13,7 +13,15 @@ import torch
 from torch import Tensor
 
 from glasscell.cells.edits import UNEDITED, StepEdits
-from glasscell.cells.gates import GateMap, Weights, input_term, recurrent_term
+from glasscell.cells.gates import (
+    HARD_SIGMOID,
+    READ_THROUGH,
+    SIGMOID,
+    GateMap,
+    Weights,
+    input_term,
+    recurrent_term,
+)
 from glasscell.cells.noise import NOISELESS, StepNoise
 
 
@@ -62,6 +70,7 @@ class Cell(ABC):
     """A recurrent cell, defined once, as equations."""
 
     kind: str  # "lstm"
+    noun: str  # "an LSTM": what sentences call it, with its article
     gates: tuple[GateMap, ...]
     carried: tuple[str, ...] = ()  # what is handed from step to step beside h: ("cell",)
 
@@ -79,14 +88,27 @@ class Cell(ABC):
         """Number of vectors of H that are carried beside h: the cell state, and what follows it."""
         return len(self.carried)
 
+    def gates_in(self, letter: str) -> tuple[GateMap, ...]:
+        """The gates that have rows in a weight, as they lie there: in "W" those that read x."""
+        reads = READ_THROUGH.get(letter, ())
+        return tuple(gate for gate in self.gates if any(v in reads for v in gate.reads))
+
+    def rows(self, gate: GateMap, letter: str, w: Weights) -> Tensor | None:
+        """A gate's own rows of W, U, b_x or b_h, a view; None where it has none, or no bias is."""
+        weight: Tensor | None = getattr(w, letter)
+        names = [each.name for each in self.gates_in(letter)]
+        if weight is None or gate.name not in names:
+            return None
+        return weight.chunk(len(names))[names.index(gate.name)]
+
     def reading(self, v: str) -> int:
         """How many of the gates read "x", or "h", through a matrix."""
-        return sum(v in gate.reads for gate in self.gates)
+        return len(self.gates_in({"x": "W", "h": "U"}[v]))
 
     @property
     def peepholes(self) -> tuple[str, ...]:
         """Names of the gates with a peephole, in the order of the rows of `Weights.p`."""
-        return tuple(gate.name for gate in self.gates if gate.peephole)
+        return tuple(gate.name for gate in self.gates_in("p"))
 
     @property
     def is_stochastic(self) -> bool:
@@ -99,7 +121,7 @@ class Cell(ABC):
         Raises:
             ValueError: sizes that the cell cannot have.
         """
-        X, R, K = self.reading("x"), self.reading("h"), len(self.peepholes)
+        X, R, K = (len(self.gates_in(letter)) for letter in ("W", "U", "p"))
         shapes: dict[str, tuple[int, ...]] = {"W": (X * H, I), "U": (R * H, P)}
         if bias:
             shapes["b_x"] = (X * H,)
@@ -117,9 +139,28 @@ class Cell(ABC):
         return "cell" if self.has_cell_state else "hidden"
 
     @property
-    def keeping_gate(self) -> GateMap | None:
-        """The gate that says how much of that state stays; None if it is written anew each step."""
+    def keeping(self) -> tuple[GateMap, int] | None:
+        """The gate that says how much of that state stays, and 1; or -1 where it says so by its
+        complement, so that the more it opens, the less stays. None where no gate says it: the state
+        is written anew at each step, or all of it stays.
+        """
         return None
+
+    @property
+    def keeping_gate(self) -> GateMap | None:
+        """The gate by which the more of that state stays the more it opens; None where there is
+        none, as where one says it by its complement.
+        """
+        found = self.keeping
+        return found[0] if found is not None and found[1] > 0 else None
+
+    def sum_at(self, gate: GateMap, odds: Tensor) -> Tensor | None:
+        """What goes into a gate's squash where it is to be open at odds / (1 + odds); None where
+        its squash gives no odds.
+        """
+        if gate.squash is HARD_SIGMOID:
+            return 6 * odds / (1 + odds) - 3
+        return odds.log() if gate.squash is SIGMOID else None
 
     def carry(self, gates: Tensor) -> tuple[Tensor, Tensor] | None:
         """What stays of the state and what is written to it: state_t = keep * state_{t-1} + write.
@@ -203,30 +244,31 @@ def summed_backward(dpre: Tensor, w: Weights, noise: StepNoise) -> tuple[Tensor,
     return dh_term, noise.read(dh_term.flatten(-2) @ w.U)
 
 
-def require_reads(
-    cell: Cell, gates: Mapping[str, GateMap | None], peepholes: Mapping[str, tuple[str, ...]]
-) -> None:
+def require_reads(cell: Cell, *allowed: tuple[GateMap | None, str]) -> None:
     """Raises ValueError where a gate is said to read what the cell's equations do not give it.
 
     Args:
-        gates: those that are there or could be, by the field they stand in.
-        peepholes: of those that may have one, which.
+        allowed: each gate that is there or could be, and what it reads, in order, with what may be
+            left out in brackets: "x [h] [c_prev]".
     """
-    present = {name: gate for name, gate in gates.items() if gate is not None}
-    reads_h = {"h" in gate.reads for gate in present.values()}
-    for name, gate in present.items():
-        plain = tuple(v for v in gate.reads if v != gate.peephole)
-        allowed = peepholes.get(name, ())
-        if plain not in (("x", "h"), ("x",)) or (gate.peephole and gate.peephole not in allowed):
-            extra = "".join(f", and {v!r} through a peephole" for v in allowed)
+    for gate, words in allowed:
+        if gate is None:
+            continue
+        needed = {word for word in words.split() if "[" not in word}
+        known = [word.strip("[]") for word in words.split()]
+        if gate.reads != tuple(v for v in known if v in gate.reads) or needed - {*gate.reads}:
             raise ValueError(
-                f"{name}: a {cell.kind} runs it reading ('x', 'h') or ('x',){extra}, "
-                f"got {gate.reads}"
+                f"{gate.name}: {cell.noun} runs it reading {words}, got {' '.join(gate.reads)}"
             )
-    if len(reads_h) > 1:
-        readers = ", ".join(name for name, gate in present.items() if "h" in gate.reads)
+
+
+def require_one_past(cell: Cell) -> None:
+    """Raises ValueError where some gates read h_{t-1} and others do not."""
+    readers = cell.gates_in("U")
+    if readers and len(readers) < cell.G:
+        told = ", ".join(gate.name for gate in readers)
         raise ValueError(
-            f"reads: expected all gates of a {cell.kind} to read 'h' or none, got it for {readers}"
+            f"reads: expected all gates of {cell.noun} to read h or none, got it for {told}"
         )
 
 

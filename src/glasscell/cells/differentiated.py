@@ -24,13 +24,23 @@ def differentiated(
     edits: StepEdits,
     noise: StepNoise,
 ) -> StepBackward:
-    """The backward of `cell.step`, which runs once more under autograd."""
+    """The backward of `cell.step`, which runs once more under autograd.
+
+    Raises:
+        ValueError: a step that draws random numbers: it would draw others.
+    """
+    drawn = torch.get_rng_state()
     with torch.enable_grad():
         leaves = [None if t is None else t.detach().requires_grad_() for t in (x, h, c, *w)]
         x_, h_, c_, *weights = leaves
         noted = _Noting(edits.of)
         step = cell.step(x_, h_, c_, Weights(*weights), noted, noise)  # type: ignore[arg-type]
         quantities = _stacked(noted.found, cell, step)
+    if not torch.equal(drawn, torch.get_rng_state()):
+        raise ValueError(
+            "step: it draws random numbers, so that what came back to each of its gates cannot be "
+            "followed; a layer's own stochastic=, zoneout= and recurrent_dropout= can"
+        )
     given = ((step.h, d.h), (step.c, d.c), (step.gates, d.gates), (step.pre, d.pre))
     reached = [(out, g) for out, g in given if out is not None and g is not None]
     inside = [tensor for tensors in quantities.values() for tensor in tensors]

@@ -5,8 +5,13 @@ from torch import Tensor
 
 from glasscell.cells.cell import Cell, Step, StepGradient, added, part
 from glasscell.cells.edits import StepEdits
-from glasscell.cells.gates import GateMap
+from glasscell.cells.gates import GateMap, Weights
 from glasscell.cells.noise import StepNoise
+
+
+def opened(gate: GateMap, v: Tensor, edits: StepEdits, noise: StepNoise) -> Tensor:
+    """(B, H) a gate's value, from what goes into its squash."""
+    return edits.apply(gate.name, noise.gate(gate, v))
 
 
 class GatesBackward:
@@ -41,6 +46,14 @@ class GatesBackward:
     def dpre(self) -> Tensor:
         """(B, G, H) dL/d(what goes into each squash)."""
         return torch.stack([self._dpre[k] for k in range(len(self._gates))], -2)
+
+
+def hidden_state(
+    m: Tensor, h_prev: Tensor, w: Weights, edits: StepEdits, noise: StepNoise
+) -> Tensor:
+    """h_t = V m_t (B, P); without a projection m_t (B, H)."""
+    h_new = m if w.V is None else m @ w.V.T
+    return edits.apply("hidden", noise.held("hidden", h_new, h_prev))
 
 
 def hidden_backward(

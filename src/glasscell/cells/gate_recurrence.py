@@ -11,7 +11,7 @@ The three gates also read each other's values of the step before, through nine m
 form of the LSTM had them). So what is carried from step to step is c and the three gates.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from glasscell.cells.cell import (
     StepBackward,
     StepGradient,
     added,
+    require_reads,
     summed_backward,
     summed_terms,
 )
@@ -31,6 +32,8 @@ from glasscell.cells.endings import (
     cell_state,
     cell_state_backward,
     hidden_backward,
+    hidden_state,
+    opened,
 )
 from glasscell.cells.gates import SIGMOID, TANH, GateMap, Weights
 from glasscell.cells.noise import NOISELESS, StepNoise
@@ -42,29 +45,38 @@ class GateRecurrence(Cell):
 
     input_gate: GateMap = GateMap("input_gate", "i", SIGMOID, ("x", "h", "c_prev"))
     forget_gate: GateMap = GateMap("forget_gate", "f", SIGMOID, ("x", "h", "c_prev"))
-    candidate: GateMap = field(default=GateMap("candidate", "g", TANH))
+    candidate: GateMap = GateMap("candidate", "g", TANH)
     output_gate: GateMap = GateMap("output_gate", "o", SIGMOID, ("x", "h", "c"))
 
     kind = "fgr"
+    noun = "an FGR cell"
     carried = ("cell", "previous_input_gate", "previous_forget_gate", "previous_output_gate")
 
     def __post_init__(self) -> None:
-        for name, gate in vars(self).items():
-            usual = type(self).__dataclass_fields__[name].default
-            if gate.reads != usual.reads:
-                raise ValueError(f"{name}: an {self.kind} runs it reading {usual.reads}")
+        require_reads(
+            self,
+            (self.input_gate, "x h c_prev"),
+            (self.forget_gate, "x h c_prev"),
+            (self.candidate, "x h"),
+            (self.output_gate, "x h c"),
+        )
 
     @property
     def gates(self) -> tuple[GateMap, ...]:
         return self.input_gate, self.forget_gate, self.candidate, self.output_gate
 
     @property
-    def keeping_gate(self) -> GateMap:
-        return self.forget_gate
+    def keeping(self) -> tuple[GateMap, int]:
+        return self.forget_gate, 1
 
     def carry(self, gates: Tensor) -> tuple[Tensor, Tensor]:
         i, f, g, _ = gates.unbind(-2)
         return f, i * g
+
+    def gates_in(self, letter: str) -> tuple[GateMap, ...]:
+        if letter == "S":
+            return self.input_gate, self.forget_gate, self.output_gate
+        return super().gates_in(letter)
 
     def shapes(self, I: int, H: int, P: int, bias: bool = True) -> dict[str, tuple[int, ...]]:
         return {**super().shapes(I, H, P, bias), "S": (3 * H, 3 * H)}
@@ -90,18 +102,15 @@ class GateRecurrence(Cell):
 
         i_pre = i_pre + w.p[0] * c_prev + i_s
         f_pre = f_pre + w.p[1] * c_prev + f_s
-        i = edits.apply("input_gate", noise.gate(self.input_gate, i_pre))
-        f = edits.apply("forget_gate", noise.gate(self.forget_gate, f_pre))
-        g = edits.apply("candidate", noise.gate(self.candidate, g_pre))
+        i = opened(self.input_gate, i_pre, edits, noise)
+        f = opened(self.forget_gate, f_pre, edits, noise)
+        g = opened(self.candidate, g_pre, edits, noise)
         c_new = f * c_prev + i * g
         c_t, shown = cell_state(c_new, c_prev, edits, noise)
 
         o_pre = o_pre + w.p[2] * c_t + o_s
-        o = edits.apply("output_gate", noise.gate(self.output_gate, o_pre))
-        h_new = o * shown.tanh()
-        if w.V is not None:
-            h_new = h_new @ w.V.T  # (B, P)
-        h_t = edits.apply("hidden", noise.held("hidden", h_new, h))
+        o = opened(self.output_gate, o_pre, edits, noise)
+        h_t = hidden_state(o * shown.tanh(), h, w, edits, noise)
 
         handed_on = [
             edits.apply(name, gate) for name, gate in zip(self.carried[1:], (i, f, o), strict=True)

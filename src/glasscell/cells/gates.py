@@ -90,6 +90,15 @@ def _squash_named(name: str) -> Squash:
 
 PEEPHOLES = ("c_prev", "c", "h_own")
 
+# Through which weight, or with which bias, a gate reads what: "tanh_h" is the tanh of h_{t-1}.
+READ_THROUGH = {
+    "W": ("x",),
+    "b_x": ("x",),
+    "U": ("h", "tanh_h"),
+    "b_h": ("h", "tanh_h"),
+    "p": PEEPHOLES,
+}
+
 
 @dataclass(frozen=True)
 class GateMap:
@@ -122,7 +131,7 @@ class GateMap:
             raise ValueError(
                 f'stochastic: expected "bernoulli", "gumbel" or None, got {self.stochastic!r}'
             )
-        if not self.opens:
+        if not self.opens or self.squash is EXPONENTIAL:
             raise ValueError(
                 f"stochastic: {self.name} ends in {self.squash.name}, which gives no odds; "
                 "expected a squash from 0 to 1"

@@ -22,11 +22,12 @@ from glasscell.cells.cell import (
     StepBackward,
     StepGradient,
     added,
+    require_one_past,
     require_reads,
     summed_backward,
 )
 from glasscell.cells.edits import UNEDITED, StepEdits
-from glasscell.cells.endings import GatesBackward, hidden_backward
+from glasscell.cells.endings import GatesBackward, hidden_backward, hidden_state, opened
 from glasscell.cells.gates import SIGMOID, TANH, GateMap, Weights, input_term, recurrent_term
 from glasscell.cells.noise import NOISELESS, StepNoise
 
@@ -46,10 +47,12 @@ class GRU(Cell):
     reset_after: bool = True
 
     kind = "gru"
+    noun = "a GRU"
 
     def __post_init__(self) -> None:
-        fields = ("reset_gate", "update_gate", "candidate")
-        require_reads(self, {name: getattr(self, name) for name in fields}, {})
+        gates = self.reset_gate, self.update_gate, self.candidate
+        require_reads(self, *((gate, "x [h]") for gate in gates))
+        require_one_past(self)
         if self.reset_gate is not None and "h" not in self.candidate.reads:
             raise ValueError(
                 "reset_gate: it resets what the candidate reads of h, and here it reads none; "
@@ -57,8 +60,8 @@ class GRU(Cell):
             )
 
     @property
-    def keeping_gate(self) -> GateMap:
-        return self.update_gate
+    def keeping(self) -> tuple[GateMap, int]:
+        return self.update_gate, 1
 
     def carry(self, gates: Tensor) -> tuple[Tensor, Tensor]:
         z, n = gates[..., -2, :], gates[..., -1, :]
@@ -90,7 +93,7 @@ class GRU(Cell):
             gates, candidate = _split(w)
             r_h, z_h = recurrent_term(noise.read(h), gates, 2).unbind(-2)
         r_pre = r_x + r_h
-        r = edits.apply("reset_gate", noise.gate(self.reset_gate, r_pre))
+        r = opened(self.reset_gate, r_pre, edits, noise)
         if self.reset_after:
             n_pre = n_x + r * q
         else:
@@ -108,10 +111,9 @@ class GRU(Cell):
         noise: StepNoise = NOISELESS,
     ) -> Step:
         pre, r, q = self._reset(x, h, w, edits, noise)
-        z = edits.apply("update_gate", noise.gate(self.update_gate, pre[..., -2, :]))
-        n = edits.apply("candidate", noise.gate(self.candidate, pre[..., -1, :]))
-        h_new = (1 - z) * n + z * h
-        h_t = edits.apply("hidden", noise.held("hidden", h_new, h))
+        z = opened(self.update_gate, pre[..., -2, :], edits, noise)
+        n = opened(self.candidate, pre[..., -1, :], edits, noise)
+        h_t = hidden_state((1 - z) * n + z * h, h, w, edits, noise)
         gates = (z, n) if r is None else (r, z, n)
         return Step(pre, torch.stack(gates, -2), h_t, q=q)
 

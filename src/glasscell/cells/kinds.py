@@ -3,7 +3,8 @@
 from glasscell.cells.cell import Cell
 from glasscell.cells.gate_recurrence import GateRecurrence
 from glasscell.cells.gru import GRU
-from glasscell.cells.layer_norm import NormalisedGRU, NormalisedLSTM
+from glasscell.cells.layer_norm_gru import NormalisedGRU
+from glasscell.cells.layer_norm_lstm import NormalisedLSTM
 from glasscell.cells.lstm import LSTM
 from glasscell.cells.mut import MUT
 from glasscell.cells.rnn import RNN

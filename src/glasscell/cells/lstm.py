@@ -27,6 +27,7 @@ from glasscell.cells.cell import (
     StepBackward,
     StepGradient,
     added,
+    require_one_past,
     require_reads,
     summed_backward,
     summed_terms,
@@ -37,6 +38,8 @@ from glasscell.cells.endings import (
     cell_state,
     cell_state_backward,
     hidden_backward,
+    hidden_state,
+    opened,
 )
 from glasscell.cells.gates import SIGMOID, TANH, GateMap, Squash, Weights
 from glasscell.cells.noise import NOISELESS, StepNoise
@@ -68,16 +71,18 @@ class LSTM(Cell):
     beta: float = 0.0
 
     kind = "lstm"
+    noun = "an LSTM"
     carried = ("cell",)
 
     def __post_init__(self) -> None:
-        fields = ("input_gate", "forget_gate", "candidate", "output_gate")
-        peepholes = {
-            "input_gate": ("c_prev",),
-            "forget_gate": ("c_prev",),
-            "output_gate": ("c",),
-        }
-        require_reads(self, {name: getattr(self, name) for name in fields}, peepholes)
+        require_reads(
+            self,
+            (self.input_gate, "x [h] [c_prev]"),
+            (self.forget_gate, "x [h] [c_prev]"),
+            (self.candidate, "x [h]"),
+            (self.output_gate, "x [h] [c]"),
+        )
+        require_one_past(self)
         there = (self.input_gate is not None) + (self.forget_gate is not None)
         if self.sharing not in (None, *SHARING):
             raise ValueError(f"sharing: expected one of {SHARING} or None, got {self.sharing!r}")
@@ -90,8 +95,12 @@ class LSTM(Cell):
             raise ValueError(f"beta: only the complement of a forget gate has one, got {self.beta}")
 
     @property
-    def keeping_gate(self) -> GateMap | None:
-        return self.forget_gate
+    def keeping(self) -> tuple[GateMap, int] | None:
+        if self.forget_gate is not None:
+            return self.forget_gate, 1
+        if self.sharing and self.input_gate is not None:
+            return self.input_gate, -1
+        return None
 
     @property
     def gates(self) -> tuple[GateMap, ...]:
@@ -125,26 +134,23 @@ class LSTM(Cell):
         pre = self._by_letter(summed_terms(x, noise.read(h), w, self.G))  # each (B, H)
         value: dict[str, Tensor] = {}
 
-        def opened(gate: GateMap | None, state: Tensor | None) -> Tensor | None:
+        def value_of(gate: GateMap | None, state: Tensor | None) -> Tensor | None:
             if gate is None:
                 return None
             if gate.peephole:
                 pre[gate.letter] = pre[gate.letter] + self._peephole(gate, w) * _present(state)
-            value[gate.letter] = edits.apply(gate.name, noise.gate(gate, pre[gate.letter]))
+            value[gate.letter] = opened(gate, pre[gate.letter], edits, noise)
             return value[gate.letter]
 
-        i = opened(self.input_gate, c_prev)
-        f = opened(self.forget_gate, c_prev)
-        g = opened(self.candidate, None)
+        i = value_of(self.input_gate, c_prev)
+        f = value_of(self.forget_gate, c_prev)
+        g = value_of(self.candidate, None)
         written, kept = self._shares(i, f)
         c_new = _times(kept, c_prev) + _times(written, _present(g))
         c_t, shown = cell_state(c_new, c_prev, edits, noise)
 
-        o = opened(self.output_gate, c_t)
-        h_new = _times(o, self.output_squash.apply(shown))
-        if w.V is not None:
-            h_new = h_new @ w.V.T  # (B, P)
-        h_t = edits.apply("hidden", noise.held("hidden", h_new, h))
+        o = value_of(self.output_gate, c_t)
+        h_t = hidden_state(_times(o, self.output_squash.apply(shown)), h, w, edits, noise)
 
         letters = [gate.letter for gate in self.gates]
         pres, values = (torch.stack([v[k] for k in letters], -2) for v in (pre, value))

@@ -25,9 +25,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from glasscell.cells.cell import Cell, Step, StepBackward, StepGradient, added
+from glasscell.cells.cell import (
+    Cell,
+    Step,
+    StepBackward,
+    StepGradient,
+    added,
+    require_reads,
+)
 from glasscell.cells.edits import UNEDITED, StepEdits
-from glasscell.cells.endings import GatesBackward, hidden_backward
+from glasscell.cells.endings import GatesBackward, hidden_backward, hidden_state, opened
 from glasscell.cells.gates import IDENTITY, SIGMOID, TANH, GateMap, Weights
 from glasscell.cells.noise import NOISELESS, StepNoise
 
@@ -47,29 +54,25 @@ class MUT(Cell):
 
     kind = "mut"
 
+    @property
+    def noun(self) -> str:
+        found = (k for k, each in enumerate((MUT1, MUT2, MUT3), 1) if each == self)
+        return next((f"a MUT{k}" for k in found), "a MUT cell")
+
     def __post_init__(self) -> None:
-        for name, gate in vars(self).items():
-            if any(v not in ("x", *PAST, *ITSELF) for v in gate.reads):
-                raise ValueError(
-                    f"{name}: a {self.kind} runs it reading x, h, tanh_h, {', '.join(ITSELF)}, "
-                    f"got {gate.reads}"
-                )
+        for gate in (self.reset_gate, self.update_gate):
+            require_reads(self, (gate, "[x] [x_itself] [tanh_x] [h] [tanh_h]"))
             if set(PAST) <= set(gate.reads):
-                raise ValueError(f"{name}: expected it to read h or tanh_h, got {gate.reads}")
-        if "h" not in self.candidate.reads:
-            raise ValueError(f"candidate: expected it to read h, got {self.candidate.reads}")
+                raise ValueError(f"{gate.name}: expected it to read h or tanh_h, got {gate.reads}")
+        require_reads(self, (self.candidate, "[x] [x_itself] [tanh_x] h"))
 
     @property
     def gates(self) -> tuple[GateMap, ...]:
         return self.reset_gate, self.update_gate, self.candidate
 
-    def reading(self, v: str) -> int:
-        """How many read "x", or "h" or its tanh, through a matrix."""
-        return (
-            sum(v in gate.reads or f"tanh_{v}" in gate.reads for gate in self.gates)
-            if (v == "h")
-            else super().reading(v)
-        )
+    @property
+    def keeping(self) -> tuple[GateMap, int]:
+        return self.update_gate, -1
 
     def carry(self, gates: Tensor) -> tuple[Tensor, Tensor]:
         _, z, n = gates.unbind(-2)
@@ -93,21 +96,22 @@ class MUT(Cell):
         """(B, 3, H) what the squashes get; and r, which the candidate's takes part in."""
         r_pre = self._sum(self.reset_gate, x, h, w, noise)
         z_pre = self._sum(self.update_gate, x, h, w, noise)
-        r = edits.apply("reset_gate", noise.gate(self.reset_gate, r_pre))
+        r = opened(self.reset_gate, r_pre, edits, noise)
         n_pre = self._sum(self.candidate, x, r * h, w, noise)
         return torch.stack((r_pre, z_pre, n_pre), -2), r
 
     def _sum(self, gate: GateMap, x: Tensor, past: Tensor, w: Weights, noise: StepNoise) -> Tensor:
         """(B, H) what a gate's squash gets."""
+        W, U, b_x, b_h = self._own(gate, w)
         total = past.new_zeros(past.shape)
         for v in gate.reads:
             if v == "x":
-                total = total + F.linear(x, self._rows(gate, "W", w), self._rows(gate, "b_x", w))
+                total = total + F.linear(x, W, b_x)
             elif v in ITSELF:
                 total = total + ITSELF[v].apply(x)
             else:
                 read = noise.read(PAST[v].apply(past))
-                total = total + F.linear(read, self._rows(gate, "U", w), self._rows(gate, "b_h", w))
+                total = total + F.linear(read, U, b_h)
         return total
 
     def _sum_backward(
@@ -116,28 +120,24 @@ class MUT(Cell):
         """dL/dx_t and dL/d(the past that it reads) along this gate, and dL/d(its rows of each
         weight) by the weight's letter.
         """
+        W, U, _, _ = self._own(gate, w)
         dx, dpast, dw = torch.zeros_like(x), torch.zeros_like(past), {}
         for v in gate.reads:
             if v == "x":
-                dx = dx + dpre @ self._rows(gate, "W", w)
+                dx = dx + dpre @ W
                 dw |= {"W": dpre.T @ x, "b_x": dpre.sum(0)}
             elif v in ITSELF:
                 dx = dx + dpre * ITSELF[v].slope(ITSELF[v].apply(x))
             else:
                 squashed = PAST[v].apply(past)
-                dread = noise.read(dpre @ self._rows(gate, "U", w))
+                dread = noise.read(dpre @ U)
                 dpast = dpast + dread * PAST[v].slope(squashed)
                 dw |= {"U": dpre.T @ noise.read(squashed), "b_h": dpre.sum(0)}
         return dx, dpast, dw
 
-    def _rows(self, gate: GateMap, letter: str, w: Weights) -> Any:
-        """A gate's rows of a weight, or of a bias, which may be absent."""
-        whole = getattr(w, letter)
-        if whole is None:
-            return None
-        read = {"x"} if letter in ("W", "b_x") else set(PAST)
-        readers = [each for each in self.gates if read & set(each.reads)]
-        return whole.chunk(len(readers))[readers.index(gate)]
+    def _own(self, gate: GateMap, w: Weights) -> tuple[Any, ...]:
+        """A gate's own rows of W, U, b_x and b_h, where it has them."""
+        return tuple(self.rows(gate, letter, w) for letter in ("W", "U", "b_x", "b_h"))
 
     def step(
         self,
@@ -149,9 +149,9 @@ class MUT(Cell):
         noise: StepNoise = NOISELESS,
     ) -> Step:
         pre, r = self._sums(x, h, w, edits, noise)
-        z = edits.apply("update_gate", noise.gate(self.update_gate, pre[..., 1, :]))
-        n = edits.apply("candidate", noise.gate(self.candidate, pre[..., 2, :]))
-        h_t = edits.apply("hidden", noise.held("hidden", n * z + h * (1 - z), h))
+        z = opened(self.update_gate, pre[..., 1, :], edits, noise)
+        n = opened(self.candidate, pre[..., 2, :], edits, noise)
+        h_t = hidden_state(n * z + h * (1 - z), h, w, edits, noise)
         return Step(pre, torch.stack((r, z, n), -2), h_t)
 
     def step_backward(

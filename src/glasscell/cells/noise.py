@@ -1,7 +1,7 @@
 """What chance does to a step: stochastic gates, zoneout, and dropout of the recurrence.
 
 A stochastic gate's value is drawn, and what its squash gives are the odds. With u uniform in
-[0, 1):
+(0, 1), neither end included:
 
     Bernoulli        g' = 1 if u < g else 0              dL/dg = dL/dg'  (straight through)
     Gumbel-sigmoid   g' = sigmoid((v + log u - log(1 - u)) / temperature)
@@ -26,7 +26,7 @@ class StepNoise:
     """The noise of one step, for B sequences. With N rows it is that of many steps.
 
     Args:
-        draws: for each gate that is drawn, by its public name, uniform numbers (B, H) in [0, 1).
+        draws: for each gate that is drawn, by its public name, uniform numbers (B, H) in (0, 1).
         stays: for "cell" and "hidden", how much stays as it was: (B, H), or one number.
         mask: (B, P) what products read of h_{t-1}.
     """

@@ -26,6 +26,7 @@ from glasscell.cells.cell import (
     summed_terms,
 )
 from glasscell.cells.edits import UNEDITED, StepEdits
+from glasscell.cells.endings import hidden_state
 from glasscell.cells.gates import TANH, GateMap, Weights
 from glasscell.cells.noise import NOISELESS, StepNoise
 
@@ -37,9 +38,10 @@ class RNN(Cell):
     hidden: GateMap = GateMap("hidden", "h", TANH)
 
     kind = "rnn"
+    noun = "an RNN"
 
     def __post_init__(self) -> None:
-        require_reads(self, {"hidden": self.hidden}, {"hidden": ("h_own",)})
+        require_reads(self, (self.hidden, "x [h] [h_own]"))
         if "h" in self.hidden.reads and self.hidden.peephole:
             raise ValueError(
                 "hidden: expected ('x', 'h') or ('x', 'h_own'): all units of the past, or its own, "
@@ -64,8 +66,7 @@ class RNN(Cell):
         noise: StepNoise = NOISELESS,
     ) -> Step:
         pre, _ = self.preactivations(x, noise.read(h), w)
-        h_new = noise.gate(self.hidden, pre.squeeze(-2))
-        h_t = edits.apply("hidden", noise.held("hidden", h_new, h))
+        h_t = hidden_state(noise.gate(self.hidden, pre.squeeze(-2)), h, w, edits, noise)
         return Step(pre, h_t.unsqueeze(-2), h_t)
 
     def step_backward(

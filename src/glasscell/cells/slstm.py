@@ -50,6 +50,7 @@ class SLSTM(Cell):
     forgetting: str = "sigmoid"
 
     kind = "slstm"
+    noun = "an sLSTM"
     carried = ("cell", "normalizer", "stabilizer")
 
     def __post_init__(self) -> None:
@@ -69,8 +70,15 @@ class SLSTM(Cell):
         return self.input_gate, self.forget_gate, self.candidate, self.output_gate
 
     @property
-    def keeping_gate(self) -> GateMap:
-        return self.forget_gate
+    def keeping(self) -> tuple[GateMap, int]:
+        return self.forget_gate, 1
+
+    def sum_at(self, gate: GateMap, odds: Tensor) -> Tensor | None:
+        if gate.squash is not EXPONENTIAL:
+            return super().sum_at(gate, odds)
+        if gate == self.forget_gate and self.forgetting == "exponential":
+            return -torch.log1p(1 / odds)
+        return odds.log()  # an input gate may have any scale: the normalizer takes it out again
 
     def carry(self, gates: Tensor) -> tuple[Tensor, Tensor]:
         i, f, g, _ = gates.unbind(-2)

@@ -1,4 +1,4 @@
-"""The variants that have a name: each a configuration of gate maps."""
+"""The variants that have a name: configurations of the kinds of cells there are."""
 
 from dataclasses import replace
 from difflib import get_close_matches
@@ -7,7 +7,8 @@ from glasscell.cells.cell import Cell
 from glasscell.cells.gate_recurrence import GateRecurrence
 from glasscell.cells.gates import HARD_SIGMOID, HARD_TANH, IDENTITY, POSITIVE, RELU, GateMap
 from glasscell.cells.gru import GRU
-from glasscell.cells.layer_norm import NormalisedGRU, NormalisedLSTM
+from glasscell.cells.layer_norm_gru import NormalisedGRU
+from glasscell.cells.layer_norm_lstm import NormalisedLSTM
 from glasscell.cells.lstm import LSTM, with_peepholes
 from glasscell.cells.mut import MUT1, MUT2, MUT3
 from glasscell.cells.rnn import RNN

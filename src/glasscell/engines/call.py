@@ -30,7 +30,7 @@ class Call(NamedTuple):
     @property
     def H(self) -> int:
         """The number of units."""
-        return self.weights.W.shape[0] // self.cell.reading("x")
+        return self.weights.W.shape[0] // len(self.cell.gates_in("W"))
 
     def tensors(self) -> tuple[Tensor | None, ...]:
         """Everything a gradient may be asked for; the tables of edits come last."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from glasscell.cells import GRU, RNN, SLSTM, Cell, NormalisedGRU, NormalisedLSTM
+from glasscell.cells import GRU, LSTM, RNN, SLSTM, Cell, NormalisedGRU, NormalisedLSTM
 from glasscell.engines.boundary import INPUTS, bounded
 from glasscell.engines.call import Call, Record, StepGradients, Steps
 from glasscell.engines.noise import of_tokens
@@ -76,12 +76,15 @@ def _refuses_cell(cell: Cell) -> str | None:
             return "its kernels do one product a step; a reset gate before the product takes two"
         if (cell.reset_gate is None) != (cell.reading("h") == 0):
             return "its kernels run a GRU without a reset gate only where no gate reads h"
-    for gate in cell.gates:
-        if (squash := gate.squash) not in SQUASHES:
+    exponential = ("input_gate", "forget_gate") if isinstance(cell, SLSTM) else ()
+    squashes = [gate.squash for gate in cell.gates if gate.name not in exponential]
+    if isinstance(cell, (LSTM, NormalisedLSTM)):
+        squashes.append(cell.output_squash)
+    for squash in squashes:
+        if squash not in SQUASHES:
             return f"its kernels do not know the squash {squash.name}"
-    squash = getattr(cell, "output_squash", None)
-    if squash is not None and squash not in SQUASHES:
-        return f"its kernels do not know the squash {squash.name}"
+    if isinstance(cell, RNN) and cell.is_stochastic:
+        return "its kernels draw gates, and no hidden states"
     return None
 
 

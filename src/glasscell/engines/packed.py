@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from glasscell.cells import (
-    EXPONENTIAL,
     GRU,
     HARD_SIGMOID,
     HARD_TANH,
@@ -26,6 +25,7 @@ from glasscell.cells import (
     Cell,
     NormalisedGRU,
     NormalisedLSTM,
+    Squash,
     Weights,
 )
 from glasscell.errors import InputError
@@ -51,7 +51,6 @@ SQUASHES = {
     HARD_SIGMOID: 4,
     HARD_TANH: 5,
     POSITIVE: 6,
-    EXPONENTIAL: 0,  # an sLSTM's kernel knows where it stands, and asks for no code
 }
 SHARING = {None: 0, "complement": 1, "normalized": 2}
 STOCHASTIC = {None: 0, "bernoulli": 1, "gumbel": 2}
@@ -66,6 +65,11 @@ def kernels() -> Any | None:
         return import_module("glasscell._kernels")
     except ImportError:
         return None
+
+
+def _code(squash: Squash) -> int:
+    # an sLSTM's kernel knows where exponentials stand, and asks for no code
+    return SQUASHES.get(squash, 0)
 
 
 def address(tensor: Tensor | None) -> int:
@@ -164,9 +168,9 @@ def _pack(module: Any, cell: Cell, w: Weights, addresses: list[int], threads: in
         w.W.shape[1],
         w.W.shape[0] // cell.G,
         w.U.shape[1],
-        bool(cell.reading("h")),
-        [SQUASHES[gate.squash] for gate in gates] + none,
-        SQUASHES[cell.output_squash] if isinstance(cell, (LSTM, NormalisedLSTM)) else 0,
+        bool(cell.gates_in("U")),
+        [_code(gate.squash) for gate in gates] + none,
+        _code(cell.output_squash) if isinstance(cell, (LSTM, NormalisedLSTM)) else 0,
         [peepholes.index(g.name) if g.peephole else -1 for g in gates] + [-1 for _ in none],
         slots,
         SHARING[sharing],

@@ -1,14 +1,17 @@
 """The reference engine: any cell, step by step, in plain torch. Readable, complete, slow.
 
 Its backward is backpropagation through time, written out in `through_time`. Under a function
-transform the same steps run unrolled, and the transform differentiates them.
+transform the same steps run unrolled, and the transform differentiates them; as does autograd where
+a person wrote the step, which may learn what is no weight of the cell, and draw random numbers.
 """
 
 import torch
 from torch import Tensor
 
+from glasscell.cells import Custom
 from glasscell.engines.boundary import bounded
 from glasscell.engines.call import Call, Record, StepGradients, Steps
+from glasscell.engines.observed import observed
 from glasscell.engines.precision import in_one_dtype
 from glasscell.engines.through_time import gradients, through_time
 from glasscell.engines.transforms import active_transform
@@ -27,9 +30,11 @@ class ReferenceEngine:
             call = in_one_dtype(call)
             with torch.autocast(device, enabled=False):
                 return self.run(call)
-        transformed = active_transform(call.tensors())
-        steps = unrolled(call) if transformed else bounded(call, self)
-        return Record.of(call, steps.h, steps.c, steps.gates, steps.pre)
+        by_autograd = isinstance(call.cell, Custom)
+        is_unrolled = by_autograd or active_transform(call.tensors())
+        steps = unrolled(call) if is_unrolled else bounded(call, self)
+        record = Record.of(call, steps.h, steps.c, steps.gates, steps.pre)
+        return observed(call, record) if by_autograd else record
 
     def forward(self, call: Call) -> Steps:
         return unrolled(call)

@@ -55,7 +55,7 @@ class ScanEngine:
 
 def _refuses_cell(cell: Cell) -> str | None:
     if not isinstance(cell, (LSTM, GRU)):
-        return f"it knows LSTMs and GRUs, and this is a {cell.kind}"
+        return f"it knows LSTMs and GRUs, and this is {cell.noun}"
     for gate in cell.gates:
         if gate.peephole:
             return f"the {gate.name} reads the state: each step waits for the one before"

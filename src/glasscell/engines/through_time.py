@@ -59,8 +59,8 @@ def through_time(call: Call, steps: Steps, grads: Steps) -> Pass:
     all_edits, all_noise = step_edits(call.edits, visited), step_noise(call, visited)
     for rows, edits, noise in zip(visited, all_edits, all_noise, strict=True):
         b = rows.stop - rows.start
-        dh = _sum(dh_back[:b], _at(grads.h, rows))
-        dc = None if dc_back is None else _sum(dc_back[:b], _at(grads.c, rows))
+        dh = added(dh_back[:b], _at(grads.h, rows))
+        dc = None if dc_back is None else added(dc_back[:b], _at(grads.c, rows))
         d = StepGradient(dh, dc, _at(grads.gates, rows), _at(grads.pre, rows))
         step = Step(
             steps.pre[rows],
@@ -123,10 +123,6 @@ def gradients(call: Call, steps: Steps, d: Pass) -> tuple[Tensor | None, ...]:
 
 def _at(tensor: Tensor | None, rows: slice) -> Tensor | None:
     return None if tensor is None else tensor[rows]
-
-
-def _sum(back: Tensor, direct: Tensor | None) -> Tensor:
-    return back if direct is None else back + direct
 
 
 def _product(dVm: Tensor | None, m: Tensor | None) -> Tensor:

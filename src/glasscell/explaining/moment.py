@@ -71,7 +71,7 @@ class Moment:
         h = torch.zeros(P).double() if h is None else _vector("h", h, P, "hidden values")
         if not cell.has_cell_state:
             if c is not None:
-                raise InputError(f"c: a {cell.kind} has no cell state; leave it out")
+                raise InputError(f"c: {cell.noun} has no cell state; leave it out")
         else:
             n, told = cell.C * H, "units" if cell.C == 1 else f"units of {', '.join(cell.carried)}"
             c = torch.zeros(n).double() if c is None else _vector("c", c, n, told)
@@ -98,11 +98,11 @@ class Moment:
 
 def _units(cell: Cell, w: Weights) -> int:
     """H, once all weights are known to belong together."""
-    X = cell.reading("x")
+    X, R = len(cell.gates_in("W")), len(cell.gates_in("U"))
     if w.W.dim() != 2 or w.U.dim() != 2 or w.W.shape[0] % X or w.W.shape[0] == 0:
         raise InputError(
-            f"weights: expected W (X*H, I) and U (R*H, P) where X = {X} and R = "
-            f"{cell.reading('h')} gates read x and h, got {tuple(w.W.shape)} and {tuple(w.U.shape)}"
+            f"weights: expected W (X*H, I) and U (R*H, P) where X = {X} and R = {R} gates read x "
+            f"and h, got {tuple(w.W.shape)} and {tuple(w.U.shape)}"
         )
     H, P = w.W.shape[0] // X, w.U.shape[1]
     try:
@@ -118,7 +118,7 @@ def _units(cell: Cell, w: Weights) -> int:
         elif name in expected and tuple(given.shape) != expected[name]:
             raise InputError(f"weights.{name}: expected {expected[name]}, got {tuple(given.shape)}")
         elif name not in expected:
-            raise InputError(f"weights.{name}: a {cell.kind} has none, got {tuple(given.shape)}")
+            raise InputError(f"weights.{name}: {cell.noun} has none, got {tuple(given.shape)}")
     return H
 
 

@@ -6,13 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glasscell.cells import Cell, GateMap, Weights
+from glasscell.cells import Cell, Weights
 from glasscell.explaining.formulas import before_squash, subscript
 from glasscell.explaining.kinds import telling
 from glasscell.explaining.moment import Moment
 from glasscell.explaining.telling import GatePart, Setting, Telling
-
-READ_H = ("h", "tanh_h")  # through a matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +124,9 @@ def _weights(cell: Cell, told: Telling, w: Weights, H: int) -> dict[str, Tensor 
         gate = part.gate
         k = subscript(cell, gate)
         vectors = dict(part.vectors)
-        for matrix, stacked, reads in (("W", w.W, ("x",)), ("U", w.U, READ_H)):
-            found[f"{matrix}{k}"] = _rows(cell, gate, stacked, reads, H)
-        b_x, b_h = _rows(cell, gate, w.b_x, ("x",), H), _rows(cell, gate, w.b_h, READ_H, H)
+        for matrix in ("W", "U"):
+            found[f"{matrix}{k}"] = cell.rows(gate, matrix, w)
+        b_x, b_h = cell.rows(gate, "b_x", w), cell.rows(gate, "b_h", w)
         zeros = w.W.new_zeros(H)
         b_x, b_h = (zeros if b is None else b for b in (b_x, b_h))
         if f"b'{k}" in vectors:  # a gate multiplies the one bias and not the other
@@ -146,17 +144,6 @@ def _weights(cell: Cell, told: Telling, w: Weights, H: int) -> dict[str, Tensor 
     if w.a_c is not None:
         found["a_c"], found["b_c"] = w.a_c
     return found
-
-
-def _rows(
-    cell: Cell, gate: GateMap, stacked: Tensor | None, reads: tuple[str, ...], H: int
-) -> Tensor | None:
-    """A gate's rows of what is stacked for those that read one of these; None if it does not."""
-    readers = [each.name for each in cell.gates if any(v in each.reads for v in reads)]
-    if stacked is None or gate.name not in readers:
-        return None
-    k = readers.index(gate.name)
-    return stacked[k * H : (k + 1) * H]
 
 
 def _array(values: Tensor | float) -> np.ndarray:

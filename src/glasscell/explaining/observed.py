@@ -174,7 +174,7 @@ def _noise(layer: LayerTrace, t: int, b: int) -> StepNoise:
     if noise is None or not noise.acts_on(cell):
         return NOISELESS
     h, H = layer.record.h, layer.hidden_size
-    no_weights = Weights(h.new_empty(cell.reading("x") * H, 0), h.new_empty(0, h.shape[-1]))
+    no_weights = Weights(h.new_empty(len(cell.gates_in("W")) * H, 0), h.new_empty(0, h.shape[-1]))
     call = Call(cell, no_weights, h.new_empty(len(h), 0), packing, layer.h_0, layer.c_0)
     token = int(layer.of_sequence(torch.arange(packing.N)[:, None], b)[t])
     return next(iter(step_noise(call._replace(noise=noise), [slice(token, token + 1)])))

@@ -25,10 +25,10 @@ NONE_MADE = "None was made yet. `glasscell compare` makes one on your own data."
 INTRO = """# The variants
 
 The cells that have a name: `glasscell.LSTM(64, 128, cell="janet")`, or `cell=` of `GRU`, `RNN` and
-`Recurrent`. Each is a configuration of gate maps, and any other configuration is a line:
-`cell="lstm(forget_gate=None)"`. Each page has a variant's equations, the sizes of its weights, when
-to take it, and where it comes from. In a terminal `glasscell explain --cell janet` shows the same,
-and `glasscell explain --cells` this table.
+`Recurrent`. Each is a configuration of one of the kinds of cells that there are, and any other
+configuration is a line: `cell="lstm(forget_gate=None)"`. Each page has a variant's equations, the
+sizes of its weights, when to take it, and where it comes from. In a terminal
+`glasscell explain --cell janet` shows the same, and `glasscell explain --cells` this table.
 
 What goes with any of them: [regularisers of the recurrence](regularisers.md), and [what weights
 begin with](initial.md). The chapter of the guide: [Variants](../guide/variants.md).

@@ -5,15 +5,20 @@ from typing import Any
 
 from glasscell.cells import Cell, Weights
 from glasscell.errors import InputError
-from glasscell.interchange.flax_objects import FUNCTIONS, FlaxPart, is_flax, pure, taken_apart
+from glasscell.interchange.flax_objects import (
+    DIRECTIONS,
+    FUNCTIONS,
+    FlaxPart,
+    is_flax,
+    pure,
+    taken_apart,
+)
 from glasscell.interchange.flax_trees import tree_of, weights_of
-from glasscell.interchange.stack import Stack, checked, module_of, stack_of
+from glasscell.interchange.stack import Stack, checked, module_of, require_rows, stack_of
 from glasscell.interchange.traits import described, require, shared_squash
 from glasscell.nn import Recurrent
 from glasscell.nn.one_step import RecurrentCell
 from glasscell.nn.options import cell_of as named_cell
-
-DIRECTIONS = ("forward_rnn", "backward_rnn")
 
 
 def from_flax(source: Any, cell: Any = None, *, batch_first: bool = True) -> Recurrent:
@@ -108,11 +113,7 @@ def to_flax(layer: Recurrent | RecurrentCell, into: Any = None) -> Any:
             trees = [[{"cell": tree} for tree in row] for row in trees]
         return _nested(trees, several=stack.L > 1)
     parts = taken_apart(into, "into")
-    if [len(row) for row in parts] != [stack.D] * stack.L:
-        directions = ", ".join(str(len(row)) for row in parts)
-        raise InputError(
-            f"into: expected {stack.L} layer(s) of {stack.D} direction(s), got {directions}"
-        )
+    require_rows(stack, parts, "into")
     trees = [
         [_tree_for(part, w, stack) for part, w in zip(row, given, strict=True)]
         for row, given in zip(parts, stack.weights, strict=True)

@@ -7,7 +7,7 @@ from typing import Any
 from glasscell import cells
 from glasscell.cells import HARD_SIGMOID, HARD_TANH, IDENTITY, RELU, SIGMOID, TANH, Cell, Squash
 from glasscell.errors import InputError
-from glasscell.interchange.traits import with_squashes
+from glasscell.interchange.traits import kind_of, with_squashes
 
 KINDS: dict[str, Cell] = {
     "LSTMCell": cells.LSTM(),
@@ -23,6 +23,7 @@ FUNCTIONS: dict[str, Squash] = {  # as JAX calls them
     "hard_sigmoid": HARD_SIGMOID,
     "hard_tanh": HARD_TANH,
 }
+DIRECTIONS = ("forward_rnn", "backward_rnn")  # the parts of a Bidirectional
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def taken_apart(given: Any, where: str) -> list[list[FlaxPart]]:
         return [row for k, each in enumerate(given) for row in taken_apart(each, f"{where}[{k}]")]
     if not is_flax(given):
         raise InputError(
-            f"{where}: expected a module of flax.linen or flax.nnx, got {_kind(given)}"
+            f"{where}: expected a module of flax.linen or flax.nnx, got {kind_of(given)}"
         )
     if type(given).__name__ == "Bidirectional":
         merge = getattr(given.merge_fn, "__name__", given.merge_fn)
@@ -136,8 +137,7 @@ def taken_apart(given: Any, where: str) -> list[list[FlaxPart]]:
                 f"{where}: merge_fn: expected Flax's own, which concatenates as ours does, "
                 f"got {merge}"
             )
-        directions = ("forward_rnn", "backward_rnn")
-        return [[_one(getattr(given, name), f"{where}.{name}") for name in directions]]
+        return [[_one(getattr(given, name), f"{where}.{name}") for name in DIRECTIONS]]
     return [[_one(given, where)]]
 
 
@@ -152,9 +152,5 @@ def _one(given: Any, where: str) -> FlaxPart:
         inside = _one(given.cell, f"{where}.cell")
         return FlaxPart(inside.source, inside.where, wrapped=True)
     if name not in KINDS or not is_flax(given):
-        raise InputError(f"{where}: expected Flax's {', '.join(KINDS)}, got {_kind(given)}")
+        raise InputError(f"{where}: expected Flax's {', '.join(KINDS)}, got {kind_of(given)}")
     return FlaxPart(given, where, wrapped=False)
-
-
-def _kind(given: Any) -> str:
-    return f"{type(given).__module__}.{type(given).__qualname__}"

@@ -15,7 +15,7 @@ from glasscell.interchange.keras_cells import (
     weights_of,
 )
 from glasscell.interchange.keras_objects import KerasPart, taken_apart
-from glasscell.interchange.stack import Stack, checked, module_of, stack_of
+from glasscell.interchange.stack import Stack, checked, module_of, require_rows, stack_of
 from glasscell.nn import Recurrent
 from glasscell.nn.one_step import RecurrentCell
 from glasscell.nn.options import cell_of as named_cell
@@ -167,11 +167,7 @@ def _told(part: KerasPart) -> str:
 def _fill(into: Any, stack: Stack, found: list[list[list[np.ndarray]]], arguments: dict) -> None:
     """Checks that the Keras layers compute what ours does, and gives them its weights."""
     parts = taken_apart(into, "into", ignore_dropout=True)
-    if [len(each) for each in parts] != [stack.D] * stack.L:
-        directions = ", ".join(str(len(each)) for each in parts)
-        raise InputError(
-            f"into: expected {stack.L} layer(s) of {stack.D} direction(s), got {directions}"
-        )
+    require_rows(stack, parts, "into")
     if parts[0][0].one_step != stack.one_step:
         raise InputError("into: expected a cell for a cell and a layer for a layer")
     pairs = [

@@ -13,6 +13,7 @@ from torch import Tensor
 from glasscell.cells import Cell
 from glasscell.errors import InputError
 from glasscell.interchange.keras_cells import KINDS, cell_of
+from glasscell.interchange.traits import kind_of
 
 STEPS = {f"{name}Cell": name for name in KINDS}
 WAY_OUT = {
@@ -128,7 +129,7 @@ def _one_direction(layer: Any, where: str, backwards: bool) -> list[KerasPart]:
     cells = list(_cells(layer.cell))
     for cell in cells:
         if _class_of(cell, f"{where}.cell") not in STEPS:
-            raise InputError(f"{where}.cell: expected {_listed(STEPS)}, got {_kind(cell)}")
+            raise InputError(f"{where}.cell: expected {_listed(STEPS)}, got {kind_of(cell)}")
     return [KerasPart(cell, cell.get_config(), f"{where}.cell", one_step=False) for cell in cells]
 
 
@@ -152,15 +153,11 @@ def _class_of(layer: Any, where: str) -> str:
     name, module = type(layer).__name__, type(layer).__module__
     known = (*KINDS, *STEPS, "RNN", "Bidirectional")
     if not module.startswith("keras.src.") or name not in known:
-        raise InputError(f"{where}: expected {_listed(known)} of Keras's, got {_kind(layer)}")
+        raise InputError(f"{where}: expected {_listed(known)} of Keras's, got {kind_of(layer)}")
     version = str(getattr(sys.modules.get("keras"), "__version__", "3"))
     if int(version.split(".")[0]) < 3:
         raise InputError(f"{where}: expected a layer of Keras 3, got one of {version}")
     return name
-
-
-def _kind(given: Any) -> str:
-    return f"{type(given).__module__}.{type(given).__qualname__}"
 
 
 def _listed(names: Sequence[str] | dict[str, str]) -> str:

@@ -11,7 +11,7 @@ import torch
 
 from glasscell.errors import InputError
 from glasscell.files import write_file
-from glasscell.interchange.onnx_operator import operator_of
+from glasscell.interchange.onnx_operator import INPUTS, operator_of
 from glasscell.interchange.onnx_package import IR, OPSET, onnx
 from glasscell.interchange.stack import Stack, stack_of
 from glasscell.nn import Recurrent
@@ -19,7 +19,6 @@ from glasscell.nn import Recurrent
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 NUMBERS = {torch.float16: "FLOAT16", torch.float32: "FLOAT", torch.float64: "DOUBLE"}
 
 

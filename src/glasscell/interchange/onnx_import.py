@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glasscell.errors import InputError
-from glasscell.interchange.onnx_operator import KINDS, Operator, read
-from glasscell.interchange.onnx_package import onnx
+from glasscell.interchange.onnx_operator import INPUTS, KINDS, Operator, read
+from glasscell.interchange.onnx_package import computed, onnx
 from glasscell.interchange.stack import Stack, checked, module_of
 from glasscell.interchange.traits import described
 from glasscell.nn import Recurrent
@@ -19,7 +19,6 @@ from glasscell.nn import Recurrent
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
-INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 STATES = ("initial_h", "initial_c")
 
 
@@ -205,12 +204,9 @@ class _Reading:
         """The value of a constant, computed where nodes make it."""
         if name in self.constants:
             return onnx().numpy_helper.to_array(self.constants[name])
-        from onnx.reference import ReferenceEvaluator
-
         maker = self.makers[name]
         feeds = {each: self.value(each) for each in maker.input if each}
-        results = ReferenceEvaluator(maker).run(None, feeds)
-        return np.asarray(list(results)[list(maker.output).index(name)])
+        return np.asarray(computed(maker, feeds)[list(maker.output).index(name)])
 
     def _numbers(self, name: str) -> Iterator[bool]:
         """For each constant that gets into a state, whether it has anything but zeros."""

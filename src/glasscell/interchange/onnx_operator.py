@@ -24,6 +24,7 @@ KINDS: dict[str, Cell] = {"LSTM": cells.LSTM(), "GRU": cells.GRU(), "RNN": cells
 ORDER = {"lstm": "iofg", "gru": "zrn", "rnn": "h"}
 PEEPHOLES = "iof"
 DIRECTIONS = {"forward": 1, "bidirectional": 2}
+INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 KNOWN = (
     "activation_alpha",
     "activation_beta",

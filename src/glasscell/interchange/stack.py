@@ -2,6 +2,7 @@
 direction.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +48,7 @@ class Stack:
 
     @property
     def H(self) -> int:
-        return len(self.first.W) // self.cell.reading("x")
+        return len(self.first.W) // len(self.cell.gates_in("W"))
 
     @property
     def P(self) -> int:
@@ -115,6 +116,15 @@ def checked(stack: Stack, argument: str) -> Stack:
                 dtypes = sorted({str(t.dtype) for t in (*w.given, usual.W)})
                 raise InputError(f"{argument}: expected one dtype, got {', '.join(dtypes)}")
     return stack
+
+
+def require_rows(stack: Stack, parts: Sequence[Sequence[Any]], argument: str) -> None:
+    """Raises InputError where another library's parts are not one for each layer and direction."""
+    if [len(row) for row in parts] != [stack.D] * stack.L:
+        directions = ", ".join(str(len(row)) for row in parts)
+        raise InputError(
+            f"{argument}: expected {stack.L} layer(s) of {stack.D} direction(s), got {directions}"
+        )
 
 
 def _listed(shapes: list[tuple[int, ...] | None]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from glasscell import cells
 from glasscell.cells import Cell, GateMap, Squash, name_of, spec
@@ -41,11 +42,12 @@ def _of_an_lstm(cell: cells.LSTM) -> Iterator[Trait]:
     elif cell.sharing:
         yield "sharing", "input and forget gates that share in this way"
     else:
-        for name in ("input_gate", "forget_gate"):
-            if getattr(cell, name) is None:
-                yield "missing", f"LSTM without {_article(name)}"
+        if cell.input_gate is None:
+            yield "missing", "LSTM without an input gate"
+        if cell.forget_gate is None:
+            yield "missing", "LSTM without a forget gate"
     if cell.output_gate is None:
-        yield "missing", f"LSTM without {_article('output_gate')}"
+        yield "missing", "LSTM without an output gate"
 
 
 def _squashes(cell: Cell) -> Iterator[Trait]:
@@ -72,6 +74,11 @@ def require(cell: Cell, where: str, *allowed: str, argument: str = "layer") -> N
 def described(cell: Cell) -> str:
     """The cell as a person would ask for it: cell="peephole"."""
     return f'cell="{name_of(cell) or spec.line_of(cell) or cell.kind}"'
+
+
+def kind_of(given: Any) -> str:
+    """An object of another library by its class's whole name: "keras.src.layers.rnn.lstm.LSTM"."""
+    return f"{type(given).__module__}.{type(given).__qualname__}"
 
 
 def shared_squash(cell: Cell, names: tuple[str, ...], where: str) -> Squash:
@@ -105,7 +112,3 @@ def with_squashes(cell: Cell, gates: Squash, candidate: Squash, output: Squash) 
 
 def _words(gate: GateMap) -> str:
     return gate.name.replace("_", " ")
-
-
-def _article(name: str) -> str:
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name.replace('_', ' ')}"

@@ -10,7 +10,7 @@ import numbers
 import torch
 from torch import Generator, Tensor, nn
 
-from glasscell.cells import HARD_SIGMOID, SIGMOID, Cell, GateMap, Weights
+from glasscell.cells import Cell, GateMap, Weights
 from glasscell.errors import InputError
 
 Random = Generator | None
@@ -100,18 +100,6 @@ def set_forget_bias(cell: Cell, w: Weights, value: float) -> None:
 
 
 @torch.no_grad()
-def set_unit_forget_bias(cell: Cell, w: Weights) -> None:
-    """Keras' `unit_forget_bias`: all biases 0, that of the gate that keeps the state 1.
-
-    Raises:
-        InputError: no biases, or no gate that keeps the state.
-    """
-    _keeping("unit_forget_bias", cell, w)
-    _clear_biases(w)
-    set_forget_bias(cell, w, 1.0)
-
-
-@torch.no_grad()
 def draw_chrono(cell: Cell, w: Weights, longest: float, generator: Random = None) -> None:
     """Biases for memories of all lengths up to `longest` steps (Tallec and Ollivier 2018).
 
@@ -153,7 +141,7 @@ def draw_chrono(cell: Cell, w: Weights, longest: float, generator: Random = None
 
 
 def _hidden_size(cell: Cell, w: Weights) -> int:
-    return len(w.W) // cell.reading("x")
+    return len(w.W) // len(cell.gates_in("W"))
 
 
 def _keeping(argument: str, cell: Cell, w: Weights) -> tuple[GateMap, int]:
@@ -162,7 +150,7 @@ def _keeping(argument: str, cell: Cell, w: Weights) -> tuple[GateMap, int]:
     Raises:
         InputError: there is none, or no bias to set.
     """
-    found = _keeps(cell)
+    found = cell.keeping
     if found is None:
         raise InputError(f"{argument}: a {_told(cell)} has no gate that keeps its state")
     if w.b_x is None:
@@ -170,42 +158,17 @@ def _keeping(argument: str, cell: Cell, w: Weights) -> tuple[GateMap, int]:
     return found
 
 
-def _keeps(cell: Cell) -> tuple[GateMap, int] | None:
-    named = next((gate for gate in cell.gates if gate.name == "forget_gate"), None)
-    if (gate := cell.keeping_gate or named) is not None:
-        return gate, 1
-    # Else one that lets the state go the more it opens, as a cell's own equation shows.
-    gates = torch.full((cell.G, 1), 0.25, device="cpu")
-    for k, gate in enumerate(cell.gates):
-        opened = gates.clone()
-        opened[k] = 0.75
-        before, after = cell.carry(gates), cell.carry(opened)
-        if gate.opens and before and after and bool(after[0] < before[0]):
-            return gate, -1
-    return None
-
-
 def _told(cell: Cell) -> str:
     gates = ", ".join(gate.name for gate in cell.gates)
     return f"cell of the kind {cell.kind!r} with {gates}"
 
 
-def _rows(cell: Cell, gate: GateMap, reads: tuple[str, ...], H: int) -> slice | None:
-    """The gate's rows among those of the gates that read one of these, or None."""
-    readers = [each.name for each in cell.gates if any(v in each.reads for v in reads)]
-    if gate.name not in readers:
-        return None
-    k = readers.index(gate.name)
-    return slice(k * H, (k + 1) * H)
-
-
 def _set_bias(cell: Cell, w: Weights, gate: GateMap, value: Tensor | float) -> None:
     """The sum of a gate's two biases."""
-    H = _hidden_size(cell, w)
-    for b, reads in ((w.b_x, ("x",)), (w.b_h, ("h", "tanh_h"))):
-        rows = _rows(cell, gate, reads, H)
-        if b is not None and rows is not None:
-            b[rows] = value  # rounds to the bias's dtype
+    for letter in ("b_x", "b_h"):
+        rows = cell.rows(gate, letter, w)
+        if rows is not None:
+            rows[:] = value  # rounds to the bias's dtype
             value = 0.0  # the sum counts
 
 
@@ -215,16 +178,12 @@ def _begin(cell: Cell, gate: GateMap, odds: Tensor) -> Tensor:
     Raises:
         InputError: its squash gives no odds.
     """
-    if gate.squash is HARD_SIGMOID:
-        return 6 * odds / (1 + odds) - 3
-    if gate.name == "forget_gate" and getattr(cell, "forgetting", "sigmoid") == "exponential":
-        return -torch.log1p(1 / odds)
-    # an sLSTM's input gate may have any scale: its normalizer takes it out again
-    if gate.squash is SIGMOID or cell.kind == "slstm":
-        return odds.log()
-    raise InputError(
-        f"chrono: expected a {gate.name} that ends in a sigmoid, got {gate.squash.name}"
-    )
+    begin = cell.sum_at(gate, odds)
+    if begin is None:
+        raise InputError(
+            f"chrono: expected a {gate.name} that ends in a sigmoid, got {gate.squash.name}"
+        )
+    return begin
 
 
 def _clear_biases(w: Weights) -> None:
@@ -242,8 +201,7 @@ def _set_gains(w: Weights) -> None:
 
 
 def _draw_own_past(cell: Cell, w: Weights, generator: Random) -> None:
-    peeking = [gate for gate in cell.gates if gate.peephole]
-    for row, gate in enumerate(peeking):
+    for row, gate in enumerate(cell.gates_in("p")):
         if gate.peephole == "h_own" and w.p is not None:
             nn.init.uniform_(w.p[row], 0, 1, generator=generator)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from glasscell.cells import Cell, name_of, spec
 from glasscell.cells.mut import ITSELF
 from glasscell.errors import InputError
 from glasscell.nn.layers import GRU, LSTM, RNN
+from glasscell.nn.options import drawn_gates
 from glasscell.nn.recurrent import Recurrent
 
 OPEN = 1.0  # the bias with which a gate that keeps the state begins (Jozefowicz et al. 2015)
@@ -48,7 +50,6 @@ class LayerLine:
     options: Mapping[str, Any]
 
     @classmethod
-    @lru_cache
     def read(cls, text: str) -> LayerLine:
         """The layer that a line says.
 
@@ -58,6 +59,11 @@ class LayerLine:
         """
         if not isinstance(text, str):
             raise InputError(f"cell: expected a line such as lstm, got {text!r}")
+        return cls._read(text)
+
+    @classmethod
+    @lru_cache
+    def _read(cls, text: str) -> LayerLine:
         first, *rest = split_outside(text, "+")
         try:
             cell = spec.named(first)
@@ -97,7 +103,7 @@ class LayerLine:
         options = {name: found[name] for name in _OPTIONS if name in found}
         Recurrent(1, 1, cell=cell, device="meta", **found)  # refuses what cannot be
         own = name_of(cell) or spec.line_of(cell) or cell.kind
-        told = (f"{name}={_told(value)}" for name, value in options.items())
+        told = (f"{name}={_told(name, value)}" for name, value in options.items())
         return cls("+".join((own, *told)), cell, MappingProxyType(dict(found)))
 
     @property
@@ -165,7 +171,8 @@ def split_outside(text: str, mark: str) -> list[str]:
     parts, depth = [""], 0
     for letter in text:
         depth += (letter in "([") - (letter in ")]")
-        if letter == mark and depth == 0:
+        of_a_number = letter == "+" and re.search(r"\d\.?e$", parts[-1])  # 1e+15
+        if letter == mark and depth == 0 and not of_a_number:
             parts.append("")
         else:
             parts[-1] += letter
@@ -195,7 +202,10 @@ def _gates(name: str, value: str) -> dict[str, str]:
     drawn = {}
     for each in value.split("/"):
         gate, _, how = each.partition(":")
-        drawn[gate.strip().removesuffix("_gate")] = how.strip() or "bernoulli"
+        gate = gate.strip().removesuffix("_gate")
+        if gate in drawn:
+            raise InputError(f"{name}: {gate} is given twice in {value!r}")
+        drawn[gate] = how.strip() or "bernoulli"
     return drawn
 
 
@@ -210,11 +220,19 @@ _OPTIONS: dict[str, Callable[[str, str], Any]] = {
 }
 
 
-def _told(value: Any) -> str:
-    if isinstance(value, tuple):
-        return "/".join(f"{rate:.12g}" for rate in value)
-    if isinstance(value, dict):
+def _told(name: str, value: Any) -> str:
+    """What is read after "name=" as this value."""
+    if name == "stochastic":
+        hows = drawn_gates(value)
         return "/".join(
-            gate if how == "bernoulli" else f"{gate}:{how}" for gate, how in value.items()
+            gate if how == "bernoulli" else f"{gate}:{how}" for gate, how in hows.items()
         )
-    return value if isinstance(value, str) else f"{value:.12g}"
+    if name == "init":
+        return str(value)
+    rates = value if isinstance(value, Sequence) else (value,)
+    return "/".join(_number_told(float(rate)) for rate in rates)
+
+
+def _number_told(number: float) -> str:
+    """The shortest text that is read as the same number."""
+    return repr(number).removesuffix(".0")

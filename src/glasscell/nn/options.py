@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from numbers import Real
 from typing import Any, TypedDict
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from glasscell.cells import Cell, GateMap, Weights, spec
+from glasscell.cells import Cell, Custom, GateMap, Weights, spec
 from glasscell.engines.noise import RunNoise
 from glasscell.errors import InputError
 
@@ -43,20 +44,37 @@ def cell_of(cell: Cell | str, stochastic: Stochastic) -> Cell:
     """
     try:
         cell = spec.named(cell)
-        hows = (
-            stochastic
-            if isinstance(stochastic, Mapping)
-            else dict.fromkeys(
-                (stochastic,) if isinstance(stochastic, str) else stochastic, "bernoulli"
-            )
-        )
+        hows = drawn_gates(stochastic)
         return _drawn(cell, hows) if hows else cell
     except ValueError as error:
         raise InputError(str(error)) from None
 
 
+def drawn_gates(stochastic: Stochastic) -> dict[str, str]:
+    """How each gate that is drawn is drawn.
+
+    Raises:
+        ValueError: no names of gates, or none of the ways there are.
+    """
+    if isinstance(stochastic, Mapping):
+        hows = dict(stochastic)
+    elif isinstance(stochastic, (str, Sequence)):
+        names = (stochastic,) if isinstance(stochastic, str) else stochastic
+        hows = dict.fromkeys(names, "bernoulli")
+    else:
+        raise ValueError(f"stochastic: expected names of gates, got {stochastic!r}")
+    if wrong := [how for how in hows.values() if how not in ("bernoulli", "gumbel")]:
+        raise ValueError(f'stochastic: expected "bernoulli" or "gumbel", got {wrong[0]!r}')
+    return hows
+
+
 def _drawn(cell: Cell, hows: Mapping[str, str]) -> Cell:
     """The same cell, some of whose gates are drawn."""
+    if isinstance(cell, Custom):
+        raise ValueError(
+            "stochastic: a step of one's own says it in its gate maps, GateMap(..., "
+            'stochastic="bernoulli")'
+        )
     own: dict[str, GateMap] = {}
     for field in fields(cell):  # type: ignore[arg-type]
         if isinstance(gate := getattr(cell, field.name), GateMap):
@@ -108,12 +126,22 @@ class Chance:
         rates = {"zoneout": pair, "recurrent_dropout": (recurrent_dropout,)}
         for name, values in {**rates, "weight_dropout": (weight_dropout,)}.items():
             for value in values:
-                if not isinstance(value, (int, float)) or isinstance(value, bool):
+                if not isinstance(value, Real) or isinstance(value, bool):
                     raise InputError(f"{name}: expected a probability, got {value!r}")
-                if not 0 <= value < 1:
+                if not 0 <= float(value) < 1:
                     raise InputError(f"{name}: expected at least 0 and less than 1, got {value}")
         if pair[0] and not cell.has_cell_state:
-            raise InputError(f"zoneout: a {cell.kind} has no cell state, got {zoneout}")
+            raise InputError(f"zoneout: {cell.noun} has no cell state, got {zoneout}")
+        through_u = bool(cell.gates_in("U"))
+        of_own = any("h_own" in gate.reads for gate in cell.gates)
+        if recurrent_dropout and not (through_u or of_own):
+            raise InputError(
+                f"recurrent_dropout: no gate of this cell reads h_{{t-1}}, got {recurrent_dropout}"
+            )
+        if weight_dropout and not through_u:
+            raise InputError(
+                f"weight_dropout: this cell has no recurrent matrix, got {weight_dropout}"
+            )
         return cls(
             (float(pair[0]), float(pair[1])), float(recurrent_dropout), float(weight_dropout)
         )

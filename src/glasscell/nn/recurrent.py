@@ -118,7 +118,7 @@ class Recurrent(nn.Module):
         )
         cell = cell_of(cell, stochastic)
         if proj_size and not cell.has_cell_state:
-            raise InputError(f"proj_size: a {cell.kind} has no projection, got {proj_size}")
+            raise InputError(f"proj_size: {cell.noun} has no projection, got {proj_size}")
         self.cell = cell
         self.chance = Chance.of(cell, zoneout, recurrent_dropout, weight_dropout)
         self.first_weights = FirstWeights(init, forget_bias, chrono)

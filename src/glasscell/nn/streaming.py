@@ -168,7 +168,7 @@ class Stream:
         if any(theirs.get(key) != own[key] for key in own) or "h" not in tensors:
             what = "kind" if theirs.get("kind") != own["kind"] else "cell"
             raise InputError(
-                f"{path}: the state of a {theirs.get(what)}, and the layer is a {own[what]}"
+                f"{path}: expected the state of {own[what]}, got that of {theirs.get(what)}"
             )
         weight = self.layer.weight_ih_l0
         h, c = tensors["h"], tensors.get("c")

@@ -134,7 +134,7 @@ def _meant(edit: Edit, layers: Sequence[NamedLayer]) -> list[NamedLayer]:
         if edit.quantity not in cell.quantities:
             raise InputError(
                 f"quantity: expected one of {', '.join(cell.quantities)}, which {layer.name}, "
-                f"a {cell.kind}, has; got {edit.quantity!r}"
+                f"{cell.noun}, has; got {edit.quantity!r}"
             )
         H = layer.module.hidden_size
         projected = getattr(layer.module, "proj_size", 0)

@@ -111,7 +111,7 @@ def _check_extras(
     N = len(record.h)
     for edit in edits:
         if edit.quantity not in cell.quantities:
-            raise TypeError(f"an edit of {edit.quantity}, which a {cell.kind} does not have")
+            raise TypeError(f"an edit of {edit.quantity}, which {cell.noun} does not have")
         rows = edit.rows
         if rows.shape != (N,) or (
             N and not -1 <= int(rows.min()) <= int(rows.max()) < len(edit.scale)

@@ -37,7 +37,7 @@ def test_padding_does_not_count(layer_with):
 def test_a_simple_rnn_has_no_gates_to_saturate(layer_with):
     rnn = layer_with("rnn", hidden=torch.full((3, 2), 0.5))
     assert sigmoid_gates(rnn) == ()
-    with pytest.raises(ValueError, match="l0: a rnn has no gates"):
+    with pytest.raises(ValueError, match="l0: an RNN has no gates"):
         saturation(rnn)
 
 

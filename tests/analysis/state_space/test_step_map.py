@@ -144,7 +144,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(InputError, match="layer: expected 'l0', which was recorded, got 'l1'"):
         DrivenRun.of(lstm, trace["l0"], "l1")
     with pytest.raises(
-        InputError, match=r"expected the lstm that was recorded.*\(20, 5\).*\(24, 6\)"
+        InputError, match=r"expected what was recorded, an LSTM.*\(20, 5\).*\(24, 6\)"
     ):
         DrivenRun.of(glasscell.LSTM(I, 6), trace["l0"])
     with pytest.raises(InputError, match="has no LSTM, GRU or RNN layer"):

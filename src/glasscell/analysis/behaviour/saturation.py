@@ -61,8 +61,8 @@ def saturation(layer: LayerTrace, low: float = 0.1, high: float = 0.9) -> dict[s
     names = sigmoid_gates(layer)
     if not names:
         raise InputError(
-            f"{layer.name}: a {layer.kind} has no gates that open and shut, so none can saturate; "
-            "saturation is for an lstm or a gru"
+            f"{layer.name}: {layer.definition.noun} has no gates that open and shut, so none can "
+            "saturate; saturation is for an LSTM or a GRU"
         )
     found = {}
     for name in names:

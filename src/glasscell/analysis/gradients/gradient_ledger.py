@@ -80,7 +80,7 @@ def gradient_ledger(
     if carry is None:
         raise InputError(
             f"{layer.name}: {layer.why_no_carry}, so no gradient is known to come along it; "
-            "gradient_ledger is for an lstm, a gru and their like"
+            "gradient_ledger is for an LSTM, a GRU and their like"
         )
     keep = layer.of_sequence(carry[0].detach(), b)  # (T, H)
     T, state = len(keep), layer.definition.state

@@ -167,8 +167,8 @@ def _expect_terms(run: Run) -> None:
     else:
         return
     raise InputError(
-        f"{run.name}: a {cell.kind} such as this one cannot be looked at so: {reason}; rnnbow is "
-        "for an lstm, a gru, an rnn and an slstm. gradient_flow is for every cell"
+        f"{run.name}: {cell.noun} such as this one cannot be looked at so: {reason}; rnnbow is "
+        "for an LSTM, a GRU, an RNN and an sLSTM. gradient_flow is for every cell"
     )
 
 

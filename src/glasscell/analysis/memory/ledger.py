@@ -83,7 +83,7 @@ def ledger(layer: LayerTrace, step: int = -1, b: int = 0) -> Ledger:
     if carried is None:
         raise InputError(
             f"{layer.name}: {layer.why_no_carry}, so there is no account of it; ledger is for an "
-            "lstm, a gru and their like"
+            "LSTM, a GRU and their like"
         )
     keep, write = (layer.of_sequence(each.detach(), b) for each in carried)  # (T, H)
     T = len(keep)

@@ -1,4 +1,4 @@
-"""How long each unit remembers, read off the gate that says how much stays."""
+"""How long each unit remembers, read off how much of its state stays at each step."""
 
 import math
 from typing import Literal, NamedTuple
@@ -21,8 +21,9 @@ class UnitMemory(NamedTuple):
 
 
 def keeping_gate(layer: LayerTrace) -> str | None:
-    """The name of the gate that says how much of the past stays: an LSTM's forget gate, a GRU's
-    update gate, None for a simple RNN.
+    """The name of the gate by which the more of the past stays the more it opens: an LSTM's forget
+    gate, a GRU's update gate. None for a simple RNN, and where no gate says it so: where all stays,
+    or as much as another gate leaves.
 
     Example:
         >>> analysis.keeping_gate(trace["l0"])
@@ -41,7 +42,7 @@ def memory_span(layer: LayerTrace, mean: Mean = "arithmetic") -> Tensor:
     LSTM, 1 without a forget gate; zoneout and edits of the state included.
 
     Args:
-        layer: a recorded LSTM or GRU layer.
+        layer: a recorded layer of any cell that keeps some of its state.
         mean: how f is averaged over the real steps of all sequences. "arithmetic" is the plain
             mean. "geometric" is exp(mean ln f), the rate at which the product of all f really
             shrinks: one step with f near 0 wipes the memory, and it shows. It is never longer.
@@ -51,7 +52,8 @@ def memory_span(layer: LayerTrace, mean: Mean = "arithmetic") -> Tensor:
         that never forgets (f = 1), NaN for one whose gate holds NaN.
 
     Raises:
-        InputError: the layer has no gate that keeps the past (a simple RNN).
+        InputError: nothing of the layer's state stays from step to step (a simple RNN), or its
+            definition does not say how much (a step of one's own).
 
     Example:
         >>> analysis.memory_span(trace["l0"]).shape  # steps, unit by unit
@@ -61,7 +63,7 @@ def memory_span(layer: LayerTrace, mean: Mean = "arithmetic") -> Tensor:
     if carried is None:
         raise InputError(
             f"{layer.name}: {layer.why_no_carry}, so no memory span can be read off; memory_span "
-            "is for an lstm, a gru and their like"
+            "is for an LSTM, a GRU and their like"
         )
     f = carried[0].detach().abs()  # (N, H)
     if mean == "arithmetic":
@@ -80,7 +82,7 @@ def half_lives(layer: LayerTrace, mean: Mean = "arithmetic") -> Tensor:
     `memory_span` with a half in place of 1/e; the two differ by the factor ln 2.
 
     Args:
-        layer: a recorded LSTM or GRU layer.
+        layer: as for `memory_span`.
         mean: as for `memory_span`.
 
     Returns:
@@ -107,7 +109,7 @@ def units_by_memory(
     """The units with the longest memory first; those that are equal by number, NaN last.
 
     Args:
-        layer: a recorded LSTM or GRU layer.
+        layer: as for `memory_span`.
         top: how many; all if absent.
         mean: as for `memory_span`.
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from glasscell.analysis.memory.kicks import KickSurvival
-from glasscell.analysis.memory.memory_span import Mean, keeping_gate, memory_span
+from glasscell.analysis.memory.memory_span import Mean, memory_span
 from glasscell.errors import InputError
 from glasscell.tracing import LayerTrace
 
@@ -17,7 +17,8 @@ class TimeScales:
 
     Attributes:
         units: (U,) in the order of what was measured, or where nothing was, of the gates.
-        gates: (U,) as `memory_span` reads it from the keeping gate; None for an RNN.
+        gates: (U,) as `memory_span` reads it from what stays of the state; None where nothing
+            does, as in an RNN.
         measured: (U,) until a kick to the unit's memory has died out there; None if not measured.
         whole: (U,) until it has died out in the whole state.
         window: how far was measured; what is longer is infinite.
@@ -37,7 +38,7 @@ def time_scales(
 
     Args:
         layer: a recorded layer.
-        kicks: what `kick_survival` measured on it; needed for an RNN, which has no gate to read.
+        kicks: what `kick_survival` measured on it; needed for an RNN, of which nothing stays.
         mean: how the gate is averaged, as for `memory_span`; the geometric mean is the rate at
             which products of f really shrink, so it is what kicks are to be compared with.
 
@@ -64,7 +65,8 @@ def time_scales(
         )
     if int(kicks.units.max()) >= H:
         raise InputError(f"kicks: expected units 0 to {H - 1}, got {int(kicks.units.max())}")
-    gates = None if keeping_gate(layer) is None else memory_span(layer, mean)[kicks.units]
+    keeps = layer.carry() is not None
+    gates = memory_span(layer, mean)[kicks.units] if keeps else None
     measured, whole = kicks.steps(), kicks.steps(of="whole")
     # Among those longer than the window, the more is left at its end the longer.
     rest = torch.argsort(kicks.own[-1], descending=True, stable=True)

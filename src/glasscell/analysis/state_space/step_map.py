@@ -137,7 +137,7 @@ class StepMap:
         """
         if not self._meets_in_terms_alone:
             return vmap(jacrev(self._next, argnums=1))(drive, s)
-        w, R, H = self.weights, self.cell.reading("h"), self.H
+        w, R, H = self.weights, len(self.cell.gates_in("U")), self.H
         h, c = self._split(s)
         terms = recurrent_term(h, w, R).flatten(-2) if R else h.new_zeros(len(h), 0)
         parts = [] if c is None else c.chunk(self.cell.C, -1)
@@ -198,11 +198,12 @@ class StepMap:
         return s[..., : self.P], s[..., self.P :] if has_c else None
 
     def _check(self, layer: LayerTrace) -> None:
-        R, H, P = layer.definition.reading("h"), layer.hidden_size, layer.h_0.shape[-1]
+        R = len(layer.definition.gates_in("U"))
+        H, P = layer.hidden_size, layer.h_0.shape[-1]
         if tuple(self.weights.U.shape) != (R * H, P) or layer.kind != self.cell.kind:
             raise InputError(
-                f"{layer.name}: expected the {layer.kind} that was recorded, with recurrent "
-                f"weights ({R * H}, {P}), got a {self.cell.kind} with {tuple(self.weights.U.shape)}"
+                f"{layer.name}: expected what was recorded, {layer.definition.noun} with recurrent "
+                f"weights ({R * H}, {P}), got {self.cell.noun} with {tuple(self.weights.U.shape)}"
             )
         if layer.definition != self.cell:
             there, here = (spec.line_of(cell) for cell in (layer.definition, self.cell))
@@ -213,9 +214,9 @@ def _expect_drive(name: str, cell: Cell) -> None:
     """Refuses cells that read their input in another way than through W x_t + b_x."""
     if not isinstance(cell, (LSTM, GRU, RNN, SLSTM, GateRecurrence)):
         raise InputError(
-            f"{name}: a {cell.kind} reads its input in another way than through W x + b alone, so "
-            "a step of it is no map of its state that this analysis knows; it is for an lstm, a "
-            "gru, an rnn and an slstm, with the variants that are configurations of them"
+            f"{name}: {cell.noun} reads its input in another way than through W x + b alone, so "
+            "a step of it is no map of its state that this analysis knows; it is for an LSTM, a "
+            "GRU, an RNN and an sLSTM, with the variants that are configurations of them"
         )
 
 

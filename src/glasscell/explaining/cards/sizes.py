@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from glasscell.cells import Cell
+from glasscell.cells import Cell, Weights
 from glasscell.nn.recurrent import WEIGHT_NAMES
 
-LETTERS = ("W", "U", "b_x", "b_h", "V", "p", "S", "a", "a_c")
 I, H = 1009, 100_003  # two primes, so that each size shows what it is a multiple of
 
 
@@ -30,14 +29,15 @@ class Size:
 
 def sizes(cell: Cell) -> list[Size]:
     """The weights of a cell, with biases and without a projection."""
-    names: dict[str, str] = dict(zip(LETTERS, WEIGHT_NAMES, strict=True))
+    names: dict[str, str] = dict(zip(Weights._fields, WEIGHT_NAMES, strict=True))
     found = []
     for letter, shape in _shapes(cell).items():
         if 0 in shape:  # no gate reads the hidden state
             continue
         told = ", ".join(_multiple(n) for n in shape)
-        found.append(Size(letter, names[letter], f"({told}{',' * (len(shape) == 1)})",
-                          _gates(cell, letter)))  # fmt: skip
+        written = f"({told}{',' * (len(shape) == 1)})"
+        gates = tuple(gate.letter for gate in cell.gates_in(letter))
+        found.append(Size(letter, names[letter], written, gates))
     return found
 
 
@@ -102,14 +102,3 @@ def _factor(n: int) -> tuple[int, str]:
 def _multiple(n: int) -> str:
     times, letter = _factor(n)
     return f"{'' if times == 1 and letter else times}{letter}"
-
-
-def _gates(cell: Cell, letter: str) -> tuple[str, ...]:
-    reading = {"W": ("x",), "b_x": ("x",), "U": ("h", "tanh_h"), "b_h": ("h", "tanh_h")}
-    if letter in reading:
-        return tuple(g.letter for g in cell.gates if any(v in g.reads for v in reading[letter]))
-    if letter == "p":
-        return tuple(g.letter for g in cell.gates if g.peephole)
-    if letter == "S":
-        return tuple(g.letter for g in cell.gates if g.opens)
-    return tuple(g.letter for g in cell.gates) if letter == "a" else ()

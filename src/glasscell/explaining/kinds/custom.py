@@ -51,7 +51,7 @@ def tell_unknown(cell: Cell, setting: Setting) -> Telling:
         parts += (StatePart(f"The {long} state ${state}_t$", (words,), (equation,), means),)
     letters = {name: _symbol(name) for name in cell.carried}
     squashes = [gate.squash for gate in cell.gates]
-    return Telling(f"a {cell.kind}", parts, (), defined(squashes), None, letters)
+    return Telling(cell.noun, parts, (), defined(squashes), None, letters)
 
 
 def _gate(cell: Custom, gate: GateMap, setting: Setting, name: str) -> GatePart:

@@ -51,7 +51,7 @@ def tell_gru(cell: GRU, setting: Setting) -> Telling:
     remarks += [] if cell.reset_after else [RESET_BEFORE]
     squashes = [gate.squash for gate in cell.gates]
     return Telling(
-        "a GRU", tuple(parts), (*remarks, *reading_remarks(cell)), defined(squashes)
+        cell.noun, tuple(parts), (*remarks, *reading_remarks(cell)), defined(squashes)
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""How the step of a layer-normalised LSTM or GRU is told (`glasscell.cells.layer_norm`)."""
+"""How the step of a layer-normalised LSTM or GRU is told (`glasscell.cells`)."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from glasscell.cells import GateMap, NormalisedGRU, NormalisedLSTM
-from glasscell.cells.layer_norm import normalised
+from glasscell.cells.normalisation import normalised
 from glasscell.explaining.expressions import (
     Expression,
     Less,
@@ -64,7 +64,7 @@ def tell_normalised_lstm(cell: NormalisedLSTM, setting: Setting) -> Telling:
     )
     squashes = [*(gate.squash for gate in cell.gates), cell.output_squash]
     return Telling(
-        "a layer-normalised LSTM",
+        cell.noun,
         parts,
         (TOGETHER, CELL),
         (NORM, *defined(squashes)),
@@ -93,7 +93,7 @@ def tell_normalised_gru(cell: NormalisedGRU, setting: Setting) -> Telling:
     )
     squashes = [gate.squash for gate in cell.gates]
     return Telling(
-        "a layer-normalised GRU", parts, (TOGETHER_GRU,), (NORM, *defined(squashes))
+        cell.noun, parts, (TOGETHER_GRU,), (NORM, *defined(squashes))
     )  # fmt: skip
 
 

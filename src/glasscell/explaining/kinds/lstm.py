@@ -171,7 +171,7 @@ def _remarks(cell: LSTM) -> tuple[str, ...]:
 
 def reading_remarks(cell) -> tuple[str, ...]:
     """What is to be said where no gate reads the hidden state."""
-    if cell.reading("h"):
+    if cell.gates_in("U"):
         return ()
     return (
         "No gate reads the hidden state, so there is no $U$: all gates of all steps can be "

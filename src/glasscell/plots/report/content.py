@@ -8,7 +8,6 @@ from typing import Any
 
 from glasscell.analysis import (
     Predictions,
-    keeping_gate,
     most_moved_cells,
     saturation,
     sigmoid_gates,
@@ -79,7 +78,7 @@ def told_as(layer: LayerTrace) -> str:
     what stays of the cell state; of a "gru", whose update gate says it of the hidden state; of an
     "rnn", of which nothing stays; of any "other" that keeps a state; or of a step of one's "own".
     """
-    cell, keeps = layer.definition, keeping_gate(layer)
+    cell = layer.definition
     if isinstance(cell, Custom):
         return "own"
     if keeper_of(layer) is None:
@@ -88,16 +87,20 @@ def told_as(layer: LayerTrace) -> str:
     if isinstance(cell, LSTM):
         gates = {"input_gate", "forget_gate", "output_gate"}
         return "lstm" if gates <= set(layer.quantities) and not (cell.sharing or holds) else "other"
-    if keeps is None or holds:
+    if cell.keeping_gate is None or holds:
         return "other"
     return "lstm" if cell.has_cell_state else "gru"
 
 
 def keeper_of(layer: LayerTrace) -> str | None:
-    """The gate in whose colour is shown what stays of the state; None where nothing does."""
-    if layer.definition.carry(layer.record.gates) is None:  # type: ignore[arg-type]
+    """The gate in whose colour is shown what stays of the state: the one that says so, or the
+    forget gate, whose place is taken where none does or one does by its complement. None where
+    nothing stays.
+    """
+    cell = layer.definition
+    if cell.carry(layer.record.gates) is None:  # type: ignore[arg-type]
         return None
-    return keeping_gate(layer) or "forget_gate"
+    return "forget_gate" if cell.keeping_gate is None else cell.keeping_gate.name
 
 
 def look_of(layer: LayerTrace) -> str:
