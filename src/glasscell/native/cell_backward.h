@@ -140,11 +140,13 @@ class UnitGradients {
     const V dc_shown = dm * o * inverse, dn_shown = n_t > V{} ? -(dc_shown * shown) : V{};
     const V dc = state_with_loss(load(back, n), token), dn = state_with_loss(load(back + H, n), token, 1);
 
-    V dc_fresh = own(Edits::cell, token, dc), dn_fresh = own(Edits::normalizer, token, dn), dc_held{}, dn_held{};
-    if (f.noise.zoneout_cell) {
-      const V moves = one - staying.cell;
-      dc_held = staying.cell * dc_fresh, dc_fresh = moves * dc_fresh;
-      dn_held = staying.cell * dn_fresh, dn_fresh = moves * dn_fresh;
+    V dc_fresh = own(Edits::cell, token, dc), dn_fresh = own(Edits::normalizer, token, dn);
+    V dc_held{}, dn_held{}, dm_held{};
+    if (f.noise.zoneout_cell) {  // what is held, in the new scale: exp(m_{t-1} - m_t) of it
+      const V moves = one - staying.cell, stays = staying.cell * exponential<Real>(m_prev - m_t);
+      dc_held = stays * dc_fresh, dc_fresh = moves * dc_fresh;
+      dn_held = stays * dn_fresh, dn_fresh = moves * dn_fresh;
+      dm_held = fma(dc_held, c_prev, dn_held * n_prev);
     }
     dc_fresh = dc_fresh + own(Edits::cell, token, dc_shown);
     dn_fresh = dn_fresh + own(Edits::normalizer, token, dn_shown);
@@ -152,25 +154,29 @@ class UnitGradients {
     const V df = with_gate_loss(1, fma(dc_fresh, c_prev, dn_fresh * n_prev));
     const V dg_pre = before_squash(token, 2, with_gate_loss(2, dc_fresh * i), g);
 
-    // i' = exp(i_pre - m_t), f' = exp(log f + m_{t-1} - m_t), m_t = max(log f + m_{t-1}, i_pre)
-    V i_own = i, f_own = fg;
+    // i' = exp(i_pre - m_t), f' = exp(log f + m_{t-1} - m_t), m_t = max(log f + m_{t-1}, i_pre), and
+    // not below m_{t-1} where the cell is held
+    const V half = splat(Real(0.5));
+    // the larger exponent is the one whose gate is 1; where both are, each takes half
+    V i_own = i, f_own = fg, share = i < fg ? one : i > fg ? V{} : half, share_of_old{};
+    // m_{t-1} is the largest where m_t is m_{t-1}, and the only one where no gate is 1
+    if (f.noise.zoneout_cell) share_of_old = m_prev < m_t ? V{} : greatest(i, fg) < one ? one : half;
     if (f.edits.any) {
       const V i_pre = load(gates_at(f.pre, token), n);
       const V log_f = p.cell.log_forget ? log_sigmoid<Real>(f_pre) : f_pre;
-      const V kept = log_f + m_prev;
+      const V kept = log_f + m_prev, larger = greatest(kept, i_pre);
       i_own = exponential<Real>(i_pre - m_t), f_own = exponential<Real>(kept - m_t);
+      share = kept > i_pre ? one : kept < i_pre ? V{} : half;
+      if (f.noise.zoneout_cell) share_of_old = m_prev > larger ? one : m_prev < larger ? V{} : half;
     }
     const V along_i = own(0, token, di) * i_own, along_f = own(1, token, df) * f_own;
-    const V dm_t = state_with_loss(load(back + 2 * H, n), token, 2) - along_i - along_f;
-    const V dm_own = own(Edits::stabilizer, token, dm_t);
-    // the larger exponent is the one whose gate is 1; where both are, each takes half
-    const V half = splat(Real(0.5));
-    const V share = i_own < f_own ? one : i_own > f_own ? V{} : half;
+    const V dm_t = state_with_loss(load(back + 2 * H, n), token, 2) - along_i - along_f - dm_held;
+    const V dm_largest = own(Edits::stabilizer, token, dm_t), dm_own = (one - share_of_old) * dm_largest;
     const V dkept = fma(dm_own, share, along_f);
     const V di_pre = added(fma(dm_own, one - share, along_i), f.dpre, token, 0);
     const V df_pre = added(p.cell.log_forget ? dkept * sigmoid<Real>(-f_pre) : dkept, f.dpre, token, 1);
     store(back, fma(dc_fresh, fg, dc_held), n), store(back + H, fma(dn_fresh, fg, dn_held), n);
-    store(back + 2 * H, dkept, n);
+    store(back + 2 * H, fma(share_of_old, dm_largest, dkept + dm_held), n);
 
     const int stride = columns.stride;
     store(d, di_pre, n), store(d + stride, df_pre, n), store(d + 2 * stride, dg_pre, n), store(d + 3 * stride, do_pre, n);

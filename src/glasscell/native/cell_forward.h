@@ -248,23 +248,25 @@ class UnitSteps {
       const Vec<Real> one = splat(Real(1));
       const Vec<Real> log_f = p.cell.log_forget ? log_sigmoid<Real>(f_pre) : f_pre;
       const Vec<Real> kept = log_f + m_prev;
-      // relative to the larger of the two exponents, one of them is 1
-      const Vec<Real> smaller = exponential<Real>(kept > i_pre ? i_pre - kept : kept - i_pre);
-      Vec<Real> m_t = greatest(kept, i_pre);
-      Vec<Real> i = kept > i_pre ? smaller : one, fg = kept > i_pre ? one : smaller;
-      if (f.edits.any) {
+      Vec<Real> m_t = greatest(kept, i_pre), i, fg;
+      if (f.edits.any || f.noise.zoneout_cell) {
+        if (f.noise.zoneout_cell) m_t = greatest(m_t, m_prev);  // what is held is a term like the others
         m_t = changed(Edits::stabilizer, row, j, n, m_t);
         i = changed(0, row, j, n, exponential<Real>(i_pre - m_t));
         fg = changed(1, row, j, n, exponential<Real>(kept - m_t));
+      } else {  // relative to the larger of the two exponents, one of them is 1
+        const Vec<Real> smaller = exponential<Real>(kept > i_pre ? i_pre - kept : kept - i_pre);
+        i = kept > i_pre ? smaller : one, fg = kept > i_pre ? one : smaller;
       }
       const Vec<Real> g = gate(2, row, j, n, g_pre, draws);
       const Vec<Real> c_new = fma(fg, c_prev, i * g), n_new = fma(fg, n_prev, i);
       const Vec<Real> c_shown = changed(Edits::cell, row, j, n, c_new);
       const Vec<Real> n_shown = changed(Edits::normalizer, row, j, n, n_new);
       Vec<Real> c_t = c_shown, n_t = n_shown;
-      if (zoneout) {
-        c_t = changed(Edits::cell, row, j, n, held<Real>(staying.cell, c_new, c_prev));
-        n_t = changed(Edits::normalizer, row, j, n, held<Real>(staying.cell, n_new, n_prev));
+      if (f.noise.zoneout_cell) {
+        const Vec<Real> rho = exponential<Real>(m_prev - m_t);
+        c_t = changed(Edits::cell, row, j, n, held<Real>(staying.cell, c_new, rho * c_prev));
+        n_t = changed(Edits::normalizer, row, j, n, held<Real>(staying.cell, n_new, rho * n_prev));
       }
       const Vec<Real> o = gate(3, row, j, n, o_pre, draws);
       store(state, c_t, n), store(state + H, n_t, n), store(state + 2 * H, m_t, n);
