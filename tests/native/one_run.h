@@ -80,7 +80,6 @@ inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, 
   cell.kind = s.kind, cell.dtype = c.dtype, cell.I = c.I, cell.H = c.H, cell.P = int(P);
   cell.reads_h = s.reads_h, cell.output_squash = s.output_squash, cell.sharing = int(s.sharing);
   cell.complement = 2, cell.log_forget = true;
-  const bool all = s.kind == Kind::lstm || s.kind == Kind::gru || s.kind == Kind::rnn;
   for (int g = 0; g < 4; ++g) {
     cell.squash[g] = s.squash[g], cell.peephole[g] = s.peephole[g], cell.slot[g] = s.slot[g];
     // smooth draws, so that instruction sets that round differently draw alike
@@ -89,7 +88,7 @@ inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, 
     cell.temperature[g] = 0.8, cell.draw[g] = cell.draws;
     cell.draws += cell.stochastic[g] != 0;
   }
-  cell.ordinary = all && s.reads_h && !cell.draws && s.sharing == Sharing::none && (s.kind != Kind::rnn || s.peephole[0] < 0);
+  cell.ordinary = is_ordinary(cell);
   cell.W = W.data(), cell.U = U.data(), cell.b_x = b_x.data(), cell.b_h = b_h.data(), cell.V = V.data();
   cell.p = p.data(), cell.a = a.data(), cell.a_c = a_c.data();
   Noise noise{};

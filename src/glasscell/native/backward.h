@@ -27,7 +27,7 @@ class BackwardRun {
   explicit BackwardRun(const Backward& call)
       : f(call), p(*call.panels), at(call.sequences), columns(kind, call.panels->cell.H),
         I(p.cell.I), H(p.cell.H), P(p.cell.P), projected(p.dv.bytes() > 0),
-        plain(p.cell.ordinary && !f.edits.any && !f.noise.zoneout_cell && !f.noise.zoneout_hidden),
+        path(path_of(p.cell, f.noise, f.edits)), keys(f.noise.seed),
         carries_h(is_gru(kind) || f.noise.zoneout_hidden || (kind == Kind::rnn && p.cell.peephole[0] >= 0)),
         stride{row_stride<Element>(ptrdiff_t(columns.count) * columns.stride),
                row_stride<Element>(padded<Mode>(P)), row_stride<Element>(H)},
@@ -217,7 +217,7 @@ class BackwardRun {
           if (f.step_dh) store(static_cast<Store*>(f.step_dh) + token * P + j, dh, n);
           if (f.edits.any) dh = edited_backward<Mode>(f.edits.of[Edits::hidden], token, P, j, n, dh);
           if (f.noise.zoneout_hidden) {
-            const Vec<Real> stays = Staying<Real>(f.noise, token, j).hidden;
+            const Vec<Real> stays = Staying<Real>(f.noise, keys, token, j).hidden;
             store(back, stays * dh, n);
             dh = (splat(Real(1)) - stays) * dh;
           }
@@ -251,17 +251,15 @@ class BackwardRun {
                     acc + ptrdiff_t(b - rows.first) * strip, strip * sizeof(Real));
       return;
     }
-    UnitGradients<Mode, kind> units(f, p, at, columns, projected, group.carry, carries_h ? group.h_carry : nullptr,
+    UnitGradients<Mode, kind> units(f, p, at, columns, keys, projected, group.carry, carries_h ? group.h_carry : nullptr,
                                     rows.first);
     Element* m = projected && f.dV ? m_rows + (at.first[t] - origin) * stride.m : nullptr;
     for (int b = rows.first; b < live; ++b) {
       const Real* of_b = acc + ptrdiff_t(b - rows.first) * strip;
       Element *d_b = rows_of_t + b * stride.d, *m_b = m ? m + b * stride.m : nullptr;
-      if (plain) {
-        units.template run<true>(t, b, v * strip, of_b, d_b, m_b);
-      } else {
-        units.template run<false>(t, b, v * strip, of_b, d_b, m_b);
-      }
+      on_path<kind>(path, [&](auto known) __attribute__((always_inline)) {
+        units.template run<known.value>(t, b, v * strip, of_b, d_b, m_b);
+      });
     }
   }
 
@@ -269,13 +267,13 @@ class BackwardRun {
   void normalised_rows(int thread, int64_t t, int64_t origin, Range rows, Element* rows_of_t) {
     const int live = int(std::min<int64_t>(rows.end, at.size(t)));
     const Group& group = group_of(thread);
-    NormGradients<Mode, kind> units(f, p, at, columns, projected, group.carry, carries_h ? group.h_carry : nullptr,
+    NormGradients<Mode, kind> units(f, p, at, columns, keys, projected, group.carry, carries_h ? group.h_carry : nullptr,
                                     rows.first);
     Element* m = projected && f.dV ? m_rows + (at.first[t] - origin) * stride.m : nullptr;
     const ptrdiff_t wide = ptrdiff_t(m_strips) * strip;
     Real* dm = dm_rows[size_t(thread)];
     for (int b = rows.first; b < live; ++b)
-      units.row(t, b, dm + (b - rows.first) * wide, dm + rows.size() * wide, rows_of_t + b * stride.d,
+      units.row(path, t, b, dm + (b - rows.first) * wide, dm + rows.size() * wide, rows_of_t + b * stride.d,
                 m ? m + b * stride.m : nullptr);
   }
 
@@ -293,7 +291,10 @@ class BackwardRun {
   const Offsets at;
   const GateColumns<Mode> columns;
   const int I, H, P;
-  const bool projected, plain, carries_h;
+  const bool projected;
+  const Path path;
+  const Keys keys;
+  const bool carries_h;
   const Strides stride;
   WeightGradients<Mode, kind> weights;
   const int h_strips, m_strips;

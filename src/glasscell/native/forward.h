@@ -258,11 +258,11 @@ class ForwardRun {
         tile<Pack, S, Along::row>(count, before + row * stride, stride, panel, K, sums + row * S * L, S * L);
       });
     }
-    for (int r = 0; r < now.count; ++r) {
-      units.normalise(group.from_h + r * S * L, panel_stride, now.token + r, 1);
+    // first all norms: none of them waits for another row's
+    for (int r = 0; r < now.count; ++r) units.normalise(group.from_h + r * S * L, panel_stride, now.token + r, 1);
+    for (int r = 0; r < now.count; ++r)
       units.row(now, r, pre_at(group, 0, local + r), group.from_h + r * S * L, group.most_tokens * S * L, panel_stride,
                 group.outputs);
-    }
   }
 
   // The step in place k of the recurrence, for the units of some panels; its sums begin at row
