@@ -94,7 +94,7 @@ inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, 
   Noise noise{};
   if (s.noise) noise = {true, true, 0x0123456789abcdefu, lstm ? 0.3 : 0.0, 0.2, mask.data()};
   // what the backward asks for besides, in numbers of a token
-  const size_t q_width = norm ? 2 * G * H + 4 : s.kind == Kind::gru || s.kind == Kind::slstm ? H : 0;
+  const size_t q_width = norm ? size_t(kept_width(int(G), int(H))) : s.kind == Kind::gru || s.kind == Kind::slstm ? H : 0;
   Panels panels{};
   kernels.pack_forward(cell, panels, threads);
 

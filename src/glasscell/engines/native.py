@@ -287,7 +287,7 @@ def _width_of_q(call: Call) -> int:
         is_asked = _drawn_by_odds(call) and not call.edits
         return H * sum(gate.stochastic is not None for gate in cell.gates) if is_asked else 0
     if isinstance(cell, (NormalisedLSTM, NormalisedGRU)):
-        return 2 * cell.G * H + 4
+        return 2 * cell.G * H + 16
     return H if isinstance(cell, SLSTM) or (cell.kind == "gru" and cell.reading("h")) else 0
 
 

@@ -21,7 +21,7 @@ class BackwardRun {
   // A chunk's `d` is to stay in the cache that cores share until its three products have used it;
   // long sums spare them loads and stores of the weights' gradients.
   static constexpr int least_tokens = 192, most_chunk_tokens = 768;
-  static constexpr ptrdiff_t chunk_bytes = ptrdiff_t(4) << 20;
+  static constexpr ptrdiff_t chunk_bytes = ptrdiff_t(is_normalised(kind) ? 1 : 4) << 20;
 
  public:
   explicit BackwardRun(const Backward& call)
@@ -272,9 +272,24 @@ class BackwardRun {
     Element* m = projected && f.dV ? m_rows + (at.first[t] - origin) * stride.m : nullptr;
     const ptrdiff_t wide = ptrdiff_t(m_strips) * strip;
     Real* dm = dm_rows[size_t(thread)];
-    for (int b = rows.first; b < live; ++b)
+    for (int b = rows.first; b < live; ++b) {
+      const int64_t after = b + 1 < live ? at.first[t] + b + 1 : at.previous(t, rows.first);
+      if (after >= 0) fetch_ahead(after);
       units.row(path, t, b, dm + (b - rows.first) * wide, dm + rows.size() * wide, rows_of_t + b * stride.d,
                 m ? m + b * stride.m : nullptr);
+    }
+  }
+
+  // What was kept of a token lies in pieces too short for a processor to see where they go on.
+  void fetch_ahead(int64_t token) const {
+    constexpr int64_t G = gates_of(kind);
+    auto fetch = [](const void* rows, int64_t row, int64_t bytes) {
+      const char* at = static_cast<const char*>(rows) + row * bytes;
+      for (int64_t k = 0; k < bytes; k += int64_t(cache_line)) __builtin_prefetch(at + k);
+    };
+    fetch(f.q, token, kept_width(G, H) * int64_t(sizeof(Store)));
+    fetch(f.gates, token, G * H * int64_t(sizeof(Store)));
+    if (C > 0) fetch(f.c, token, int64_t(H) * C * int64_t(sizeof(Real)));
   }
 
   void finish(int thread) {

@@ -36,6 +36,10 @@ constexpr bool is_normalised(Kind kind) { return kind == Kind::norm_lstm || kind
 // Vectors of H that are carried beside the hidden state: c, and an sLSTM's n and m.
 constexpr int carried_of(Kind kind) { return is_lstm(kind) || kind == Kind::norm_lstm ? 1 : kind == Kind::slstm ? 3 : 0; }
 
+// Of a normalised cell, how many numbers of a token the backward asks for: both normalised terms, and what
+// they were divided by, with as much room as keeps rows on cache lines of their own.
+constexpr int64_t kept_width(int G, int H) { return int64_t(2) * G * H + 16; }
+
 enum class Sharing : int { none = 0, complement = 1, normalized = 2 };
 enum class Stochastic : int { none = 0, bernoulli = 1, gumbel = 2 };
 
@@ -110,8 +114,8 @@ struct Forward {
   void* c;              // (N, C*H) or null; float32 where the rest is bfloat16
   void *gates, *pre;    // (N, G, H) or null
   // (N, H) or null: the GRU's U_n h + b_n; what goes into the sLSTM's forget gate. Of an LSTM that draws
-  // (N, draws, H): the odds. Of a normalised cell (N, 2*G*H + 4): norm(W x), norm(U h), and what they
-  // were divided by.
+  // (N, draws, H): the odds. Of a normalised cell (N, `kept_width`): norm(W x), norm(U h), and what
+  // they were divided by.
   void* q;
   Edits edits;
   Noise noise;

@@ -40,6 +40,7 @@ class ForwardRun {
     prefer_huge_pages(f.c, states * C * sizeof(Real));
     prefer_huge_pages(f.gates, states * G * sizeof(Store));
     prefer_huge_pages(f.pre, states * G * sizeof(Store));
+    if (is_normalised(kind)) prefer_huge_pages(f.q, size_t(f.sequences.N * kept_width(G, H)) * sizeof(Store));
     prefer_huge_pages(f.h, size_t(f.sequences.N) * size_t(P) * sizeof(Store));
     // Tokens are read where they lie if products can take them as they are.
     x_in_place = std::is_same_v<Store, Element> && I % width<Mode> == 0 &&

@@ -24,7 +24,7 @@ class NormGradients : public UnitGradients<Mode, kind> {
     shown_c = room;
     const int64_t token = this->at.first[t] + b, before = this->at.previous(t, b);
     const int H = this->H;
-    kept = static_cast<const Store*>(this->f.q) + token * (ptrdiff_t(2 * G) * H + 4);
+    kept = static_cast<const Store*>(this->f.q) + token * kept_width(G, H);
     on_path<kind>(path, [&](auto known) __attribute__((always_inline)) {
       if constexpr (is_gru(kind)) {
         gru<known.value>(b, token, before, dm, d);

@@ -98,8 +98,6 @@ class NormSteps : public UnitSteps<Mode, kind> {
   }
 
  private:
-  static size_t kept_width(int H) { return size_t(2 * G) * H + 4; }
-
   // Gates first .. end, which are normalised together. Each has a sum of its own, so that no addition
   // waits for the one before.
   template <int first, int end>
@@ -122,7 +120,7 @@ class NormSteps : public UnitSteps<Mode, kind> {
     });
     const V inverse = inverse_deviation<Real>(summed<Real>(squares), count);
     auto* kept = static_cast<Store*>(this->f.q);
-    if (kept) kept += token * ptrdiff_t(kept_width(H));
+    if (kept) kept += token * kept_width(G, H);
     each([&](int j, int n, int k, Real* at) {
       const V hat = (load(at) - mean) * inverse;
       store(at, hat);
