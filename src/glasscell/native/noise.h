@@ -203,6 +203,10 @@ GLASSCELL_INLINE Vec<R> drawn_gate(const CellWeights& cell, int g, Vec<R> v, con
     if (kept) store(kept, odds, n);
     return u < odds ? splat(R(1)) : Vec<R>{};
   }
+  if (cell.temperature[g] == 1) {  // sigmoid(v + log u - log(1 - u)), without logarithms
+    const Vec<R> opens = u * exponential<R>(v);
+    return opens / (opens + (splat(R(1)) - u));
+  }
   const Vec<R> odds = logarithm<R>(u / (splat(R(1)) - u));
   return sigmoid<R>((v + odds) * splat(R(1) / R(cell.temperature[g])));
 }
