@@ -21,7 +21,9 @@ struct Subject {
   int slot[4] = {0, 1, 2, 3};    // of an LSTM's gates i, f, g, o
   Sharing sharing = Sharing::none;
   bool reads_h = true;
-  bool noise = false;  // every gate that opens drawn, both states held, and a mask
+  bool noise = false;  // a mask, and unless it says otherwise every gate that opens drawn, both states held
+  bool draws = true, holds = true;
+  bool by_odds = false;  // drawn to be 0 or 1: not alike where rounding differs
 };
 
 struct Case {
@@ -82,19 +84,21 @@ inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, 
   cell.complement = 2, cell.log_forget = true;
   for (int g = 0; g < 4; ++g) {
     cell.squash[g] = s.squash[g], cell.peephole[g] = s.peephole[g], cell.slot[g] = s.slot[g];
-    // smooth draws, so that instruction sets that round differently draw alike
+    const Stochastic how = s.by_odds ? Stochastic::bernoulli : Stochastic::gumbel;
     const bool opens = size_t(g) < G && s.squash[g] == 0 && (s.kind != Kind::slstm || g == 3);
-    cell.stochastic[g] = s.noise && opens ? int(Stochastic::gumbel) : 0;
-    cell.temperature[g] = 0.8, cell.draw[g] = cell.draws;
+    cell.stochastic[g] = s.noise && s.draws && opens ? int(how) : 0;
+    cell.temperature[g] = g == 0 ? 1 : 0.8, cell.draw[g] = cell.draws;
     cell.draws += cell.stochastic[g] != 0;
   }
   cell.ordinary = is_ordinary(cell);
   cell.W = W.data(), cell.U = U.data(), cell.b_x = b_x.data(), cell.b_h = b_h.data(), cell.V = V.data();
   cell.p = p.data(), cell.a = a.data(), cell.a_c = a_c.data();
   Noise noise{};
-  if (s.noise) noise = {true, true, 0x0123456789abcdefu, lstm ? 0.3 : 0.0, 0.2, mask.data()};
+  if (s.noise) noise = {true, true, 0x0123456789abcdefu, 0, 0, mask.data()};
+  if (s.noise && s.holds) noise.zoneout_cell = lstm ? 0.3 : 0.0, noise.zoneout_hidden = 0.2;
   // what the backward asks for besides, in numbers of a token
-  const size_t q_width = norm ? size_t(kept_width(int(G), int(H))) : s.kind == Kind::gru || s.kind == Kind::slstm ? H : 0;
+  size_t q_width = norm ? size_t(kept_width(int(G), int(H))) : s.kind == Kind::gru || s.kind == Kind::slstm ? H : 0;
+  if (is_lstm(s.kind) && s.by_odds && wishes.edited == Wishes::Edited::no) q_width = size_t(cell.draws) * H;
   Panels panels{};
   kernels.pack_forward(cell, panels, threads);
 

@@ -53,7 +53,7 @@ class BackwardRun {
       group.rows = at.share_of_tokens(k, grid.by_sequence);
       scratch.leave_gap();
       scratch.ask(group.carry, size_t(group.rows.size()) * C * H);
-      scratch.ask(group.h_carry, carries_h ? size_t(group.rows.size()) * H : 0);
+      scratch.ask(group.h_carry, carries_h ? size_t(group.rows.size()) * (projected ? P : H) : 0);
     }
     for (size_t k = 0; k < sums.size(); ++k) {
       scratch.leave_gap();
@@ -150,7 +150,7 @@ class BackwardRun {
     };
     for (const Group& group : groups) {
       zero(group.carry, size_t(group.rows.size()) * C * H);
-      if (carries_h) zero(group.h_carry, size_t(group.rows.size()) * H);
+      if (carries_h) zero(group.h_carry, size_t(group.rows.size()) * (projected ? P : H));
     }
     weights.start(thread, threads);
     const size_t tokens = size_t(padded<Mode>(most_tokens));

@@ -166,18 +166,26 @@ class UnitGradients {
 
     // i' = exp(i_pre - m_t), f' = exp(log f + m_{t-1} - m_t), m_t = max(log f + m_{t-1}, i_pre), and
     // not below m_{t-1} where the cell is held
-    const V half = splat(Real(0.5));
+    auto is_edited = [&](int slot) __attribute__((always_inline)) {
+      return !plain && f.edits.of[slot].rows && f.edits.of[slot].rows[token] >= 0;
+    };
+    const bool i_edited = is_edited(0), f_edited = is_edited(1), m_edited = is_edited(Edits::stabilizer);
+    V i_own = i, f_own = fg, i_pre{}, kept{};
+    if (i_edited || f_edited || m_edited) {
+      i_pre = load(gates_at(f.pre, token), n);
+      kept = (p.cell.log_forget ? log_sigmoid<Real>(f_pre) : f_pre) + m_prev;
+      if (i_edited) i_own = exponential<Real>(i_pre - m_t);
+      if (f_edited) f_own = exponential<Real>(kept - m_t);
+    }
     // the larger exponent is the one whose gate is 1; where both are, each takes half
-    V i_own = i, f_own = fg, share = i < fg ? one : i > fg ? V{} : half, share_of_old{};
-    // m_{t-1} is the largest where m_t is m_{t-1}, and the only one where no gate is 1
-    if (!plain && f.noise.zoneout_cell) share_of_old = m_prev < m_t ? V{} : greatest(i, fg) < one ? one : half;
-    if (!plain && f.edits.any) {
-      const V i_pre = load(gates_at(f.pre, token), n);
-      const V log_f = p.cell.log_forget ? log_sigmoid<Real>(f_pre) : f_pre;
-      const V kept = log_f + m_prev, larger = greatest(kept, i_pre);
-      i_own = exponential<Real>(i_pre - m_t), f_own = exponential<Real>(kept - m_t);
-      share = kept > i_pre ? one : kept < i_pre ? V{} : half;
-      if (f.noise.zoneout_cell) share_of_old = m_prev > larger ? one : m_prev < larger ? V{} : half;
+    const V half = splat(Real(0.5));
+    V share = i_own < f_own ? one : i_own > f_own ? V{} : half, share_of_old{};
+    if (m_edited) share = kept > i_pre ? one : kept < i_pre ? V{} : half;
+    if (!plain && f.noise.zoneout_cell) {
+      // m_{t-1} is the largest where m_t is m_{t-1}, and the only one where no gate is 1
+      share_of_old = m_prev < m_t ? V{} : greatest(i_own, f_own) < one ? one : half;
+      const V larger = greatest(kept, i_pre);
+      if (m_edited) share_of_old = m_prev > larger ? one : m_prev < larger ? V{} : half;
     }
     const V along_i = unedited(0, di) * i_own, along_f = unedited(1, df) * f_own;
     const V dm_t = state_with_loss(load(back + 2 * H, n), token, 2) - along_i - along_f - dm_held;
