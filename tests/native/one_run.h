@@ -114,6 +114,12 @@ inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, 
   Edits edits{};
   std::vector<std::vector<int64_t>> rows(Edits::slots);
   std::vector<Numbers> tables;
+  auto table = [&](size_t count) {
+    Numbers numbers = drawn(count, 1, c.dtype);
+    if (s.kind == Kind::slstm)  // what is divided by stays well above 0
+      for (size_t k = 0; k < count; ++k) numbers.set(k, 0.25 + double(random() % 4) / 4);
+    return numbers;
+  };
   tables.reserve(2 * Edits::slots);
   if (wishes.edited != Wishes::Edited::no) {
     edits.any = true;
@@ -124,9 +130,9 @@ inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, 
       rows[size_t(slot)].resize(N);
       for (size_t n = 0; n < N; ++n)
         rows[size_t(slot)][n] = wishes.edited == Wishes::Edited::nowhere || random() % 3 == 0 ? -1 : int64_t(random() % 2);
-      tables.push_back(drawn(2 * width, 1, c.dtype));
+      tables.push_back(table(2 * width));
       for (size_t k = 0; k < 2 * width; k += 3) tables.back().set(k, std::nan(""));
-      tables.push_back(drawn(2 * width, 1, c.dtype));
+      tables.push_back(table(2 * width));
       edits.of[slot] = {rows[size_t(slot)].data(), (&tables.back())[-1].data(), tables.back().data()};
     }
   }
@@ -146,6 +152,7 @@ inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, 
   f.gates = result("gates", wishes.record, N * G * H, c.dtype);
   f.pre = result("pre", wishes.record, N * G * H, c.dtype);
   f.q = result("q", q_width && wishes.record, N * q_width, c.dtype);
+  if (f.q && norm) std::memset(f.q, 0, results["q"].bytes());  // what fills up its rows is never written
   kernels.forward(f);
   if (!wishes.record) return results;
 

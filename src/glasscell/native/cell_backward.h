@@ -74,8 +74,7 @@ class UnitGradients {
     const V dg = added(dc * i, f.dgates, token, 2);
     const V di_pre = before_squash<path>(token, 0, di, i), df_pre = before_squash<path>(token, 1, df, fg);
     const V dg_pre = before_squash<path>(token, 2, dg, g);
-    const V kept = path == Path::held ? fma(dc, fg, dheld) : dc * fg;
-    store(back, peeked(1, df_pre, peeked(0, di_pre, kept)), n);
+    store(back, peeked(1, df_pre, peeked(0, di_pre, fma(dc, fg, dheld))), n);
 
     const int stride = columns.stride;
     store(d, di_pre, n), store(d + stride, df_pre, n), store(d + 2 * stride, dg_pre, n), store(d + 3 * stride, do_pre, n);
