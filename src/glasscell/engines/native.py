@@ -258,8 +258,8 @@ def _tables(call: Call) -> list[tuple[Tensor | None, ...]]:
 
 def _needs_pre(call: Call) -> bool:
     """Whether the backward asks for what went into the squashes: where it does not follow from
-    what came out, because that was edited or drawn, or, in an RNN, held. Of an LSTM's drawn gates it
-    asks for their odds.
+    what came out, because that was edited or drawn, or, in an RNN, held. Of an LSTM's drawn gates
+    it asks for their odds.
     """
     if call.edits:
         return True

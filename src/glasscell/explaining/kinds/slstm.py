@@ -27,8 +27,8 @@ STABILIZER = (
     "out of $c_t$ and $n_t$ alike, and $h_t$ does not change."
 )
 HELD = (
-    "What zoneout holds, it holds as it was, in the old scale: $\\rho_t$ brings it into the new one. "
-    "So the old scale is among those of which $m_t$ is the largest."
+    "What zoneout holds, it holds as it was, in the old scale: $\\rho_t$ brings it into the new "
+    "one. So the old scale is among those of which $m_t$ is the largest."
 )
 NORMALIZER = (
     "The normalizer adds up how much was written and is still there; $c_t / n_t$ is a weighted "
