@@ -124,10 +124,16 @@ GLASSCELL_INLINE Vec<R> lanes_sum(Vec<R> v) {
   if constexpr (half == 0) {
     return v;
   } else {
+#if defined(__clang__)
+    Vec<R> swapped;
+    for (int l = 0; l < lanes<R>; ++l) swapped[l] = v[l ^ half];
+#else
     IntVec<R> other;
 #pragma GCC unroll 16
     for (int l = 0; l < lanes<R>; ++l) other[l] = l ^ half;
-    return lanes_sum<R, half / 2>(v + __builtin_shuffle(v, other));
+    const Vec<R> swapped = __builtin_shuffle(v, other);
+#endif
+    return lanes_sum<R, half / 2>(v + swapped);
   }
 }
 
