@@ -1,4 +1,4 @@
-"""Philox4x32-10 in NumPy: random numbers that are a function of a key and a counter.
+"""Philox4x32 in NumPy: random numbers that are a function of a key and a counter.
 
 Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3.
 """
@@ -11,7 +11,7 @@ WEYL = (np.uint64(0x9E3779B9), np.uint64(0xBB67AE85))
 LOW, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
-def philox4x32(counter: np.ndarray, key: np.ndarray, rounds: int = 10) -> np.ndarray:
+def philox4x32(counter: np.ndarray, key: np.ndarray, rounds: int = 7) -> np.ndarray:
     """Four random words for each counter.
 
     Args:

@@ -150,7 +150,9 @@ def step(
     done = dict(variant.equations(Terms(x, before, w, variant.rows, noise)))
     for letter in noise.uniform:
         assert np.isin(done[letter], (0, 1)).all(), f"{cell}: no stochastic {letter}"
-    for letter, keep in (("c", noise.keep_c), ("h", noise.keep_h)):
+    # an sLSTM's equations hold c themselves, in a scale that both c fit in
+    keep_c = None if "m" in variant.states else noise.keep_c
+    for letter, keep in (("c", keep_c), ("h", noise.keep_h)):
         if keep is not None:  # the new h is of the new c, not of what zoneout leaves of it
             done[letter] = keep * before[letter] + (1 - keep) * done[letter]
     return done

@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 from tests.cells.philox import philox4x32
 
-# counter, key, and the four words of ten rounds, in hexadecimal (Random123, kat_vectors)
+# rounds, counter, key, and the four words, in hexadecimal (Random123, kat_vectors)
+ZEROS, ONES = ("00000000 " * 4, "00000000 " * 2), ("ffffffff " * 4, "ffffffff " * 2)
+PI = "243f6a88 85a308d3 13198a2e 03707344", "a4093822 299f31d0"
 KNOWN = [
-    ("00000000 " * 4, "00000000 " * 2, "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
-    ("ffffffff " * 4, "ffffffff " * 2, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
-    (
-        "243f6a88 85a308d3 13198a2e 03707344",
-        "a4093822 299f31d0",
-        "d16cfe09 94fdcceb 5001e420 24126ea1",
-    ),
+    (7, *ZEROS, "5f6fb709 0d893f64 4f121f81 4f730a48"),
+    (7, *ONES, "5207ddc2 45165e59 4d8ee751 8c52f662"),
+    (7, *PI, "4dfccaba 190a87f0 c47362ba b6b5242a"),
+    (10, *ZEROS, "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
+    (10, *ONES, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
+    (10, *PI, "d16cfe09 94fdcceb 5001e420 24126ea1"),
 ]
 
 
@@ -20,9 +21,9 @@ def words(text: str) -> np.ndarray:
     return np.array([int(word, 16) for word in text.split()], dtype=np.uint32)
 
 
-@pytest.mark.parametrize(("counter", "key", "expected"), KNOWN, ids=["zeros", "ones", "pi"])
-def test_known_answers(counter, key, expected):
-    assert (philox4x32(words(counter), words(key)) == words(expected)).all()
+@pytest.mark.parametrize(("rounds", "counter", "key", "expected"), KNOWN)
+def test_known_answers(rounds, counter, key, expected):
+    assert (philox4x32(words(counter), words(key), rounds) == words(expected)).all()
 
 
 def test_many_counters_at_once_are_each_alone():
@@ -39,7 +40,7 @@ def test_many_counters_at_once_are_each_alone():
 def test_keys_broadcast():
     keys = np.array([[0, 0], [0xFFFFFFFF, 0xFFFFFFFF]])
     zeros = philox4x32(np.zeros(4, dtype=int), keys)
-    assert (zeros[0] == words(KNOWN[0][2])).all()
+    assert (zeros[0] == words(KNOWN[0][3])).all()
     assert (zeros[0] != zeros[1]).any()
 
 

@@ -1,10 +1,15 @@
 """Zoneout, recurrent masks and stochastic gates of the published equations."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 from tests.cells import published
 from tests.cells.published import Noise
-from tests.cells.published_setting import B, H, close, setting
+from tests.cells.published_lstm import slstm
+from tests.cells.published_setting import B, H, T, close, setting
+from tests.cells.published_terms import sigmoid
 
 
 def test_zoneout_keeps_what_its_masks_say():
@@ -46,3 +51,32 @@ def test_a_gate_that_cannot_be_drawn_is_refused():
     x, before, w = setting("min_lstm")
     with pytest.raises(AssertionError, match="no stochastic i"):
         published.step("min_lstm", x[0], before, w, Noise(uniform={"i": np.zeros((B, H))}))
+
+
+@pytest.mark.parametrize("forgetting", ["sigmoid", "exponential"])
+@pytest.mark.parametrize("keep", ["drawn", 0.3])
+def test_an_slstm_holds_what_is_stored_in_whatever_scale(keep, forgetting):
+    """Without a stabilizer: C = c exp(m) and N = n exp(m) are what zoneout holds."""
+    x, before, w = setting("slstm")
+    before["n"] = np.abs(before["n"]) + 0.1
+    generator = np.random.default_rng(1)
+    keeps = [keep] * T
+    if keep == "drawn":
+        keeps = [generator.integers(0, 2, (B, H)).astype(float) for _ in range(T)]
+    cell = replace(
+        published.VARIANTS["slstm"],
+        equations=partial(slstm, exponential_forget=forgetting == "exponential"),
+    )
+    found = published.run(cell, x, before, w, [Noise(keep_c=k) for k in keeps])
+    C, N = (before[s] * np.exp(before["m"]) for s in "cn")
+    h = before["h"]
+    for s, (x_t, k) in enumerate(zip(x, keeps, strict=True)):
+        pre = np.split(x_t @ w["W"].T + w["b_x"] + h @ w["U"].T + w["b_h"], 4, -1)
+        i, f, o = np.exp(pre[0]), np.exp(pre[1]), sigmoid(pre[3])
+        f = f if forgetting == "exponential" else f / (1 + f)
+        C_new, N_new = f * C + i * np.tanh(pre[2]), f * N + i
+        h = o * C_new / N_new
+        C, N = k * C + (1 - k) * C_new, k * N + (1 - k) * N_new
+        close(found["h"][s], h, 1e-12)
+        close(found["c"][s] * np.exp(found["m"][s]), C, 1e-12)
+        close(found["n"][s] * np.exp(found["m"][s]), N, 1e-12)

@@ -88,8 +88,8 @@ def noise_of(call: Call) -> Callable[[list[int], int], list[published.Noise]]:
 
 def noisy(name: str, reverse: bool, training: bool, draw: bool, masked: bool) -> Call:
     cell = drawn(VARIANTS[name], "bernoulli") if draw and name not in UNDRAWN else VARIANTS[name]
-    # an sLSTM holds its normalizer too; what an output gate peeks at is held before
-    of_cell = cell.has_cell_state and name != "slstm" and "output_gate" not in cell.peepholes
+    # what an output gate peeks at is held before
+    of_cell = cell.has_cell_state and "output_gate" not in cell.peepholes
     mask = None
     if masked:
         mask = torch.randint(0, 2, (len(LENGTHS), H)) * 1.5

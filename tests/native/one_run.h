@@ -21,7 +21,9 @@ struct Subject {
   int slot[4] = {0, 1, 2, 3};    // of an LSTM's gates i, f, g, o
   Sharing sharing = Sharing::none;
   bool reads_h = true;
-  bool noise = false;  // every gate that opens drawn, both states held, and a mask
+  bool noise = false;  // a mask, and unless it says otherwise every gate that opens drawn, both states held
+  bool draws = true, holds = true;
+  bool by_odds = false;  // drawn to be 0 or 1: not alike where rounding differs
 };
 
 struct Case {
@@ -80,22 +82,23 @@ inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, 
   cell.kind = s.kind, cell.dtype = c.dtype, cell.I = c.I, cell.H = c.H, cell.P = int(P);
   cell.reads_h = s.reads_h, cell.output_squash = s.output_squash, cell.sharing = int(s.sharing);
   cell.complement = 2, cell.log_forget = true;
-  const bool all = s.kind == Kind::lstm || s.kind == Kind::gru || s.kind == Kind::rnn;
   for (int g = 0; g < 4; ++g) {
     cell.squash[g] = s.squash[g], cell.peephole[g] = s.peephole[g], cell.slot[g] = s.slot[g];
-    // smooth draws, so that instruction sets that round differently draw alike
+    const Stochastic how = s.by_odds ? Stochastic::bernoulli : Stochastic::gumbel;
     const bool opens = size_t(g) < G && s.squash[g] == 0 && (s.kind != Kind::slstm || g == 3);
-    cell.stochastic[g] = s.noise && opens ? int(Stochastic::gumbel) : 0;
-    cell.temperature[g] = 0.8, cell.draw[g] = cell.draws;
+    cell.stochastic[g] = s.noise && s.draws && opens ? int(how) : 0;
+    cell.temperature[g] = g == 0 ? 1 : 0.8, cell.draw[g] = cell.draws;
     cell.draws += cell.stochastic[g] != 0;
   }
-  cell.ordinary = all && s.reads_h && !cell.draws && s.sharing == Sharing::none && (s.kind != Kind::rnn || s.peephole[0] < 0);
+  cell.ordinary = is_ordinary(cell);
   cell.W = W.data(), cell.U = U.data(), cell.b_x = b_x.data(), cell.b_h = b_h.data(), cell.V = V.data();
   cell.p = p.data(), cell.a = a.data(), cell.a_c = a_c.data();
   Noise noise{};
-  if (s.noise) noise = {true, true, 0x0123456789abcdefu, lstm ? 0.3 : 0.0, 0.2, mask.data()};
+  if (s.noise) noise = {true, true, 0x0123456789abcdefu, 0, 0, mask.data()};
+  if (s.noise && s.holds) noise.zoneout_cell = lstm ? 0.3 : 0.0, noise.zoneout_hidden = 0.2;
   // what the backward asks for besides, in numbers of a token
-  const size_t q_width = norm ? 2 * G * H + 4 : s.kind == Kind::gru || s.kind == Kind::slstm ? H : 0;
+  size_t q_width = norm ? size_t(kept_width(int(G), int(H))) : s.kind == Kind::gru || s.kind == Kind::slstm ? H : 0;
+  if (is_lstm(s.kind) && s.by_odds && wishes.edited == Wishes::Edited::no) q_width = size_t(cell.draws) * H;
   Panels panels{};
   kernels.pack_forward(cell, panels, threads);
 
@@ -111,6 +114,12 @@ inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, 
   Edits edits{};
   std::vector<std::vector<int64_t>> rows(Edits::slots);
   std::vector<Numbers> tables;
+  auto table = [&](size_t count) {
+    Numbers numbers = drawn(count, 1, c.dtype);
+    if (s.kind == Kind::slstm)  // what is divided by stays well above 0
+      for (size_t k = 0; k < count; ++k) numbers.set(k, 0.25 + double(random() % 4) / 4);
+    return numbers;
+  };
   tables.reserve(2 * Edits::slots);
   if (wishes.edited != Wishes::Edited::no) {
     edits.any = true;
@@ -121,9 +130,9 @@ inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, 
       rows[size_t(slot)].resize(N);
       for (size_t n = 0; n < N; ++n)
         rows[size_t(slot)][n] = wishes.edited == Wishes::Edited::nowhere || random() % 3 == 0 ? -1 : int64_t(random() % 2);
-      tables.push_back(drawn(2 * width, 1, c.dtype));
+      tables.push_back(table(2 * width));
       for (size_t k = 0; k < 2 * width; k += 3) tables.back().set(k, std::nan(""));
-      tables.push_back(drawn(2 * width, 1, c.dtype));
+      tables.push_back(table(2 * width));
       edits.of[slot] = {rows[size_t(slot)].data(), (&tables.back())[-1].data(), tables.back().data()};
     }
   }
@@ -143,6 +152,7 @@ inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, 
   f.gates = result("gates", wishes.record, N * G * H, c.dtype);
   f.pre = result("pre", wishes.record, N * G * H, c.dtype);
   f.q = result("q", q_width && wishes.record, N * q_width, c.dtype);
+  if (f.q && norm) std::memset(f.q, 0, results["q"].bytes());  // what fills up its rows is never written
   kernels.forward(f);
   if (!wishes.record) return results;
 

@@ -98,8 +98,10 @@ def test_in_evaluation_zoneout_takes_the_expectation():
     assert_close(layer(x)[1][1], c)
 
 
-def test_a_carry_knows_what_is_held():
-    layer = layer_of(zoneout=(0.3, 0.2))
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("cell", ["lstm", "slstm"])
+def test_a_carry_knows_what_is_held(cell, training):
+    layer = layer_of(zoneout=(0.3, 0.2), cell=cell).train(training)
     with glasscell.trace(layer) as trace:
         layer(input_of())
     shown = trace["l0"]

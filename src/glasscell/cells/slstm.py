@@ -10,6 +10,16 @@
 
 An exponential has no upper end, so what is computed, recorded and edited are the stabilised gates
 i' and f': dividing c and n alike by exp(m_t) changes no h. (The paper's z_t is called g_t here.)
+
+Zoneout of the cell holds C = c exp(m) and N = n exp(m), whatever m they are told in. So the old
+state is one more term of the sums, and its exponent one more that m_t is not below:
+
+    m_t = max(log f_t + m_{t-1}, log i_t, m_{t-1})
+    rho_t = exp(m_{t-1} - m_t)                        one of the old state in the new scale
+    c_t = k * rho_t * c_{t-1} + (1 - k) * (f'_t * c_{t-1} + i'_t * g_t)           n_t likewise
+
+A normalizer is a sum of what was written, and not negative; an initial one is taken to be so. What
+h_t divides by is at least the smallest normal number, and so a given n_0 < 0 makes h huge.
 """
 
 from dataclasses import dataclass
@@ -102,16 +112,20 @@ class SLSTM(Cell):
         i_pre, f_pre, g_pre, o_pre = pre.unbind(-2)
 
         log_f = F.logsigmoid(f_pre) if self.forgetting == "sigmoid" else f_pre
-        m_t = edits.apply("stabilizer", torch.maximum(log_f + m_prev, i_pre))
+        largest = torch.maximum(log_f + m_prev, i_pre)
+        if "cell" in noise.stays:
+            largest = torch.maximum(largest, m_prev)
+        m_t = edits.apply("stabilizer", largest)
         i = edits.apply("input_gate", (i_pre - m_t).exp())
         f = edits.apply("forget_gate", (log_f + m_prev - m_t).exp())
         g = edits.apply("candidate", noise.gate(self.candidate, g_pre))
         c_new, n_new = f * c_prev + i * g, f * n_prev + i
-        c_t = edits.apply("cell", noise.held("cell", c_new, c_prev))
-        n_t = edits.apply("normalizer", noise.held("cell", n_new, n_prev))
-        c_shown, n_shown = c_t, n_t
-        if "cell" in noise.stays:
-            c_shown, n_shown = edits.apply("cell", c_new), edits.apply("normalizer", n_new)
+        c_shown, n_shown = edits.apply("cell", c_new), edits.apply("normalizer", n_new)
+        c_t, n_t = c_shown, n_shown
+        if "cell" in noise.stays:  # what is shown is not what is held
+            rho = (m_prev - m_t).exp()
+            c_t = edits.apply("cell", noise.held("cell", c_new, rho * c_prev))
+            n_t = edits.apply("normalizer", noise.held("cell", n_new, rho * n_prev))
 
         o = edits.apply("output_gate", noise.gate(self.output_gate, o_pre))
         h_new = o * c_shown / _at_least_tiny(n_shown)
@@ -155,8 +169,8 @@ class SLSTM(Cell):
         dn_shown = -torch.where(n_t == floor, shown * o * c_t / floor / floor, 0)
 
         # c_t = f'_t * c_{t-1} + i'_t * g_t,  n_t = f'_t * n_{t-1} + i'_t
-        dc_new, dc_held = noise.held_backward("cell", edits.backward("cell", dc))
-        dn_new, dn_held = noise.held_backward("cell", edits.backward("normalizer", dn))
+        dc_new, dc_old = noise.held_backward("cell", edits.backward("cell", dc))
+        dn_new, dn_old = noise.held_backward("cell", edits.backward("normalizer", dn))
         dc_new, dc = dc_new + edits.backward("cell", dc_shown), dc + dc_shown
         dn_new, dn = dn_new + edits.backward("normalizer", dn_shown), dn + dn_shown
         di = added(dc_new * g + dn_new, part(d.gates, 0))
@@ -170,11 +184,20 @@ class SLSTM(Cell):
         along_i = edits.backward("input_gate", di) * i_own
         along_f = edits.backward("forget_gate", df) * f_own
 
-        # m_t = max(log f_t + m_{t-1}, i_pre)
+        dc_held = dn_held = dm_held = None
         dm = dm - along_i - along_f
-        dm_own = edits.backward("stabilizer", dm)
-        kept = log_f + m_prev  # where both are equal, each takes half, as in autograd
-        share = torch.where(kept > i_pre, 1.0, torch.where(kept < i_pre, 0.0, 0.5)).to(dm)
+        if dc_old is not None and dn_old is not None:  # rho_t = exp(m_{t-1} - m_t)
+            rho = (m_prev - m_t).exp()
+            dc_held, dn_held = rho * dc_old, rho * dn_old
+            dm_held = dc_held * c_prev + dn_held * n_prev
+            dm = dm - dm_held
+
+        # m_t = max(log f_t + m_{t-1}, i_pre), and m_{t-1} where the cell is held
+        dm_own, kept = edits.backward("stabilizer", dm), log_f + m_prev
+        if dm_held is not None:
+            of_old = _share(m_prev, torch.maximum(kept, i_pre))
+            dm_held, dm_own = dm_held + of_old * dm_own, (1 - of_old) * dm_own
+        share = _share(kept, i_pre)
         di_pre = added(along_i + dm_own * (1 - share), part(d.pre, 0))
         dkept = along_f + dm_own * share
         df_pre = dkept * (-f_pre).sigmoid() if self.forgetting == "sigmoid" else dkept
@@ -182,7 +205,7 @@ class SLSTM(Cell):
 
         dpre = torch.stack((di_pre, df_pre, dg_pre, do_pre), -2)  # (B, 4, H)
         dh_term, dh_prev = summed_backward(dpre, w, noise)
-        dc_prev = added(dc_new * f, dc_held), added(dn_new * f, dn_held), dkept
+        dc_prev = added(dc_new * f, dc_held), added(dn_new * f, dn_held), added(dkept, dm_held)
         return StepBackward(
             dx_term=dpre,
             dh_term=dh_term,
@@ -198,3 +221,10 @@ class SLSTM(Cell):
 def _at_least_tiny(n: Tensor) -> Tensor:
     """So that nothing written yet, c = n = 0, shows as 0, instead of 0 / 0."""
     return n.clamp_min(torch.finfo(n.dtype).tiny)
+
+
+def _share(first: Tensor, second: Tensor) -> Tensor:
+    """How much of dL/d(the larger of both) is the first one's; half of it where they are equal, as
+    in autograd.
+    """
+    return torch.where(first > second, 1.0, torch.where(first < second, 0.0, 0.5)).to(first)

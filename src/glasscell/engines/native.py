@@ -120,7 +120,7 @@ def forward(call: Call, *, keep: bool) -> tuple[Steps, Tensor, Tensor | None]:
         exact = torch.promote_types(x.dtype, torch.float32)
         c = x.new_empty(N, C * H, dtype=exact) if cell.has_cell_state else None
         gates = x.new_empty(N, G, H)
-        q = x.new_empty(N, width) if (width := _width_of_q(cell, H)) else None
+        q = x.new_empty(N, width) if (width := _width_of_q(call)) else None
     if record or (keep and _needs_pre(call)):
         pre = x.new_empty(N, G, H)
     sizes = _sizes(call)
@@ -222,7 +222,7 @@ def _check_steps(call: Call, steps: Steps, prefix: str) -> None:
     """The same for what a backward is given: steps that are kept, or gradients of them."""
     N, G, C, dtype = call.packing.N, call.cell.G, call.cell.C, call.x.dtype
     H, P, exact = call.H, call.weights.U.shape[1], torch.promote_types(dtype, torch.float32)
-    q = N, _width_of_q(call.cell, H)
+    q = N, _width_of_q(call)
     shapes = Steps((N, P), (N, C * H), (N, G, H), (N, G, H), q)  # type: ignore[arg-type]
     for name, tensor, shape in zip(Steps._fields, steps, shapes, strict=True):
         if tensor is not None:
@@ -261,24 +261,36 @@ def _tables(call: Call) -> list[tuple[Tensor | None, ...]]:
 
 def _needs_pre(call: Call) -> bool:
     """Whether the backward asks for what went into the squashes: where it does not follow from
-    what came out, because that was edited or drawn, or, in an RNN, held.
+    what came out, because that was edited or drawn, or, in an RNN, held. Of an LSTM's drawn gates
+    it asks for their odds.
     """
     if call.edits:
         return True
     noise, cell = call.noise, call.cell
     if noise is None:
         return False
-    drawn = noise.training and cell.is_stochastic
+    drawn = _drawn_by_odds(call) and cell.kind != "lstm"
     return drawn or (isinstance(cell, RNN) and bool(noise.zoneout[1]))
 
 
-def _width_of_q(cell: Cell, H: int) -> int:
+def _drawn_by_odds(call: Call) -> bool:
+    """Whether gates are drawn to be 0 or 1, so that their values do not tell their odds."""
+    drawn = call.noise is not None and call.noise.training
+    return drawn and any(gate.stochastic == "bernoulli" for gate in call.cell.gates)
+
+
+def _width_of_q(call: Call) -> int:
     """How many more numbers of each step the backward asks for: what a GRU's reset gate resets;
-    what goes into an sLSTM's forget gate, which its value, an exponential, does not give back; both
-    normalised terms of a layer-normalised cell, and what they were divided by.
+    what goes into an sLSTM's forget gate, which its value, an exponential, does not give back; the
+    odds of an LSTM's drawn gates; both normalised terms of a layer-normalised cell, and what they
+    were divided by.
     """
+    cell, H = call.cell, call.H
+    if cell.kind == "lstm":
+        is_asked = _drawn_by_odds(call) and not call.edits
+        return H * sum(gate.stochastic is not None for gate in cell.gates) if is_asked else 0
     if isinstance(cell, (NormalisedLSTM, NormalisedGRU)):
-        return 2 * cell.G * H + 4
+        return 2 * cell.G * H + 16
     return H if isinstance(cell, SLSTM) or (cell.kind == "gru" and cell.reading("h")) else 0
 
 

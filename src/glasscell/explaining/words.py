@@ -77,7 +77,12 @@ def _held(moment: Moment, numbers: Numbers, state: str, u: int) -> str:
     if k.ndim == 0:
         return f", which gives {new}; of that zoneout takes {percent(1 - float(k))}, on average"
     if k[u]:
-        return f", which would give {new}, but zoneout held it as it was"
+        scale = (
+            ", told relative to the new $m_t$"
+            if state == "c" and "\\rho_t" in numbers.named
+            else ""
+        )
+        return f", which would give {new}, but zoneout held it as it was{scale}"
     return ""
 
 

@@ -21,13 +21,13 @@ class BackwardRun {
   // A chunk's `d` is to stay in the cache that cores share until its three products have used it;
   // long sums spare them loads and stores of the weights' gradients.
   static constexpr int least_tokens = 192, most_chunk_tokens = 768;
-  static constexpr ptrdiff_t chunk_bytes = ptrdiff_t(4) << 20;
+  static constexpr ptrdiff_t chunk_bytes = ptrdiff_t(is_normalised(kind) ? 1 : 4) << 20;
 
  public:
   explicit BackwardRun(const Backward& call)
       : f(call), p(*call.panels), at(call.sequences), columns(kind, call.panels->cell.H),
         I(p.cell.I), H(p.cell.H), P(p.cell.P), projected(p.dv.bytes() > 0),
-        plain(p.cell.ordinary && !f.edits.any && !f.noise.zoneout_cell && !f.noise.zoneout_hidden),
+        path(path_of(p.cell, f.noise, f.edits)), keys(f.noise.seed),
         carries_h(is_gru(kind) || f.noise.zoneout_hidden || (kind == Kind::rnn && p.cell.peephole[0] >= 0)),
         stride{row_stride<Element>(ptrdiff_t(columns.count) * columns.stride),
                row_stride<Element>(padded<Mode>(P)), row_stride<Element>(H)},
@@ -53,7 +53,7 @@ class BackwardRun {
       group.rows = at.share_of_tokens(k, grid.by_sequence);
       scratch.leave_gap();
       scratch.ask(group.carry, size_t(group.rows.size()) * C * H);
-      scratch.ask(group.h_carry, carries_h ? size_t(group.rows.size()) * H : 0);
+      scratch.ask(group.h_carry, carries_h ? size_t(group.rows.size()) * (projected ? P : H) : 0);
     }
     for (size_t k = 0; k < sums.size(); ++k) {
       scratch.leave_gap();
@@ -150,7 +150,7 @@ class BackwardRun {
     };
     for (const Group& group : groups) {
       zero(group.carry, size_t(group.rows.size()) * C * H);
-      if (carries_h) zero(group.h_carry, size_t(group.rows.size()) * H);
+      if (carries_h) zero(group.h_carry, size_t(group.rows.size()) * (projected ? P : H));
     }
     weights.start(thread, threads);
     const size_t tokens = size_t(padded<Mode>(most_tokens));
@@ -217,7 +217,7 @@ class BackwardRun {
           if (f.step_dh) store(static_cast<Store*>(f.step_dh) + token * P + j, dh, n);
           if (f.edits.any) dh = edited_backward<Mode>(f.edits.of[Edits::hidden], token, P, j, n, dh);
           if (f.noise.zoneout_hidden) {
-            const Vec<Real> stays = Staying<Real>(f.noise, token, j).hidden;
+            const Vec<Real> stays = Staying<Real>(f.noise, keys, token, j).hidden;
             store(back, stays * dh, n);
             dh = (splat(Real(1)) - stays) * dh;
           }
@@ -251,17 +251,15 @@ class BackwardRun {
                     acc + ptrdiff_t(b - rows.first) * strip, strip * sizeof(Real));
       return;
     }
-    UnitGradients<Mode, kind> units(f, p, at, columns, projected, group.carry, carries_h ? group.h_carry : nullptr,
+    UnitGradients<Mode, kind> units(f, p, at, columns, keys, projected, group.carry, carries_h ? group.h_carry : nullptr,
                                     rows.first);
     Element* m = projected && f.dV ? m_rows + (at.first[t] - origin) * stride.m : nullptr;
     for (int b = rows.first; b < live; ++b) {
       const Real* of_b = acc + ptrdiff_t(b - rows.first) * strip;
       Element *d_b = rows_of_t + b * stride.d, *m_b = m ? m + b * stride.m : nullptr;
-      if (plain) {
-        units.template run<true>(t, b, v * strip, of_b, d_b, m_b);
-      } else {
-        units.template run<false>(t, b, v * strip, of_b, d_b, m_b);
-      }
+      on_path<kind>(path, [&](auto known) __attribute__((always_inline)) {
+        units.template run<known.value>(t, b, v * strip, of_b, d_b, m_b);
+      });
     }
   }
 
@@ -269,14 +267,29 @@ class BackwardRun {
   void normalised_rows(int thread, int64_t t, int64_t origin, Range rows, Element* rows_of_t) {
     const int live = int(std::min<int64_t>(rows.end, at.size(t)));
     const Group& group = group_of(thread);
-    NormGradients<Mode, kind> units(f, p, at, columns, projected, group.carry, carries_h ? group.h_carry : nullptr,
+    NormGradients<Mode, kind> units(f, p, at, columns, keys, projected, group.carry, carries_h ? group.h_carry : nullptr,
                                     rows.first);
     Element* m = projected && f.dV ? m_rows + (at.first[t] - origin) * stride.m : nullptr;
     const ptrdiff_t wide = ptrdiff_t(m_strips) * strip;
     Real* dm = dm_rows[size_t(thread)];
-    for (int b = rows.first; b < live; ++b)
-      units.row(t, b, dm + (b - rows.first) * wide, dm + rows.size() * wide, rows_of_t + b * stride.d,
+    for (int b = rows.first; b < live; ++b) {
+      const int64_t after = b + 1 < live ? at.first[t] + b + 1 : at.previous(t, rows.first);
+      if (after >= 0) fetch_ahead(after);
+      units.row(path, t, b, dm + (b - rows.first) * wide, dm + rows.size() * wide, rows_of_t + b * stride.d,
                 m ? m + b * stride.m : nullptr);
+    }
+  }
+
+  // What was kept of a token lies in pieces too short for a processor to see where they go on.
+  void fetch_ahead(int64_t token) const {
+    constexpr int64_t G = gates_of(kind);
+    auto fetch = [](const void* rows, int64_t row, int64_t bytes) {
+      const char* at = static_cast<const char*>(rows) + row * bytes;
+      for (int64_t k = 0; k < bytes; k += int64_t(cache_line)) __builtin_prefetch(at + k);
+    };
+    fetch(f.q, token, kept_width(G, H) * int64_t(sizeof(Store)));
+    fetch(f.gates, token, G * H * int64_t(sizeof(Store)));
+    if (C > 0) fetch(f.c, token, int64_t(H) * C * int64_t(sizeof(Real)));
   }
 
   void finish(int thread) {
@@ -293,7 +306,10 @@ class BackwardRun {
   const Offsets at;
   const GateColumns<Mode> columns;
   const int I, H, P;
-  const bool projected, plain, carries_h;
+  const bool projected;
+  const Path path;
+  const Keys keys;
+  const bool carries_h;
   const Strides stride;
   WeightGradients<Mode, kind> weights;
   const int h_strips, m_strips;

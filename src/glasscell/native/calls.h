@@ -36,6 +36,10 @@ constexpr bool is_normalised(Kind kind) { return kind == Kind::norm_lstm || kind
 // Vectors of H that are carried beside the hidden state: c, and an sLSTM's n and m.
 constexpr int carried_of(Kind kind) { return is_lstm(kind) || kind == Kind::norm_lstm ? 1 : kind == Kind::slstm ? 3 : 0; }
 
+// Of a normalised cell, how many numbers of a token the backward asks for: both normalised terms, and what
+// they were divided by, with as much room as keeps rows on cache lines of their own.
+constexpr int64_t kept_width(int G, int H) { return int64_t(2) * G * H + 16; }
+
 enum class Sharing : int { none = 0, complement = 1, normalized = 2 };
 enum class Stochastic : int { none = 0, bernoulli = 1, gumbel = 2 };
 
@@ -45,7 +49,7 @@ struct CellWeights {
   Dtype dtype;
   int I, H, P;
   bool reads_h;          // whether U has rows
-  bool ordinary;         // whether it has all its gates and reads h, and none is drawn
+  bool ordinary;         // whether it has all its gates, which do not share, and reads h
   int squash[4];         // of each gate, as squash.h numbers them
   int output_squash;     // LSTM: of the cell state on its way out
   int peephole[4];       // the row of p that belongs to each gate, or -1
@@ -58,6 +62,11 @@ struct CellWeights {
   bool log_forget;       // sLSTM: whether its forget gate is a sigmoid
   const void *W, *U, *b_x, *b_h, *V, *p, *a, *a_c;
 };
+
+inline bool is_ordinary(const CellWeights& cell) {
+  const bool has_all = cell.kind != Kind::lstm3 && cell.kind != Kind::lstm2 && cell.kind != Kind::gru2;
+  return has_all && cell.reads_h && !cell.sharing && (cell.kind != Kind::rnn || cell.peephole[0] < 0);
+}
 
 // The weights as the kernels read them; made once, read by any number of threads.
 struct Panels {
@@ -104,8 +113,9 @@ struct Forward {
   void *h_n, *c_n;      // (B, P), (B, C*H)
   void* c;              // (N, C*H) or null; float32 where the rest is bfloat16
   void *gates, *pre;    // (N, G, H) or null
-  // (N, H) or null: the GRU's U_n h + b_n; what goes into the sLSTM's forget gate. Of a normalised
-  // cell (N, 2*G*H + 4): norm(W x), norm(U h), and what they were divided by.
+  // (N, H) or null: the GRU's U_n h + b_n; what goes into the sLSTM's forget gate. Of an LSTM that draws
+  // (N, draws, H): the odds. Of a normalised cell (N, `kept_width`): norm(W x), norm(U h), and what
+  // they were divided by.
   void* q;
   Edits edits;
   Noise noise;
@@ -116,7 +126,7 @@ struct Backward {
   Sequences sequences;
   const Panels* panels;
   const void *x, *h_0, *c_0, *h, *c, *gates, *q;
-  const void* pre;  // where gates are edited or drawn, and of an sLSTM; else null
+  const void* pre;  // where the equations ask for it (`_needs_pre` in engines/native.py); else null
   const void *h_read, *h_0_read;  // what products read of h and h_0
   // dL/d(each of the steps), or null where the loss does not reach
   const void *dh, *dc, *dgates, *dpre;

@@ -22,56 +22,62 @@ class UnitGradients {
 
  public:
   UnitGradients(const Backward& f, const Panels& p, const Offsets& at, const GateColumns<Mode>& columns,
-                bool projected, Real* carry, Real* h_carry, int first_row)
-      : f(f), p(p), at(at), columns(columns), H(p.cell.H), projected(projected), drawn(draws_gates(p.cell, f.noise)),
-        zoneout(f.noise.zoneout_cell || f.noise.zoneout_hidden),
+                const Keys& keys, bool projected, Real* carry, Real* h_carry, int first_row)
+      : f(f), p(p), at(at), columns(columns), keys(keys), H(p.cell.H), projected(projected), drawn(draws_gates(p.cell, f.noise)),
+        zoneout(holds_states(f.noise)),
         carry(carry), h_carry(h_carry), first_row(first_row) {}
 
   // Token (t, b), four vectors of units from `unit` on: dL/dm_t (without what the loss puts on
   // h_t, unless projected) comes in `sums`, the gradients of the pre-activations go to `d`.
-  template <bool plain>
+  template <Path path>
   GLASSCELL_INLINE void run(int64_t t, int64_t b, int unit, const Real* sums, Element* d, Element* m) {
+    constexpr bool plain = path == Path::plain;
     const int64_t token = at.first[t] + b, before = at.previous(t, b);
+#pragma GCC unroll 1  // four copies of the equations would not fit where a core keeps what it decoded
     for (int s = 0; s < 4; ++s) {
       j = unit + s * L, n = std::min(L, H - j);
       if (n <= 0) break;
       const V sum = load(sums + s * L);
       Element* const m_j = m ? m + j : nullptr;
-      if constexpr (kind == Kind::lstm && plain) lstm(b, token, before, sum, d + j, m_j);
-      if constexpr (is_lstm(kind) && !plain) varied_lstm(b, token, before, sum, d + j, m_j);
-      if constexpr (kind == Kind::slstm) slstm(b, token, before, sum, d + j, m_j);
+      if constexpr (kind == Kind::lstm && path != Path::any) lstm<path>(b, token, before, sum, d + j, m_j);
+      if constexpr (is_lstm(kind) && path == Path::any) varied_lstm(b, token, before, sum, d + j, m_j);
+      if constexpr (kind == Kind::slstm) slstm<plain>(b, token, before, sum, d + j, m_j);
       if constexpr (is_gru(kind) && kind != Kind::norm_gru) gru<plain>(b, token, before, sum, d + j);
       if constexpr (kind == Kind::rnn) rnn<plain>(b, token, before, sum, d + j);
     }
   }
 
  protected:
-  // Where all gates are there, and nothing is drawn, edited or held.
+  // Where all gates are there, and nothing is edited.
+  template <Path path>
   GLASSCELL_INLINE void lstm(int64_t b, int64_t token, int64_t before, V dm, Element* d, Element* m) const {
     const Store* gate = gates_at(f.gates, token);
     const V i = load(gate, n), fg = load(gate + H, n), g = load(gate + 2 * H, n), o = load(gate + 3 * H, n);
-    const V c_t = state_at(token), c_prev = state_before(b, before);
+    const V c_prev = state_before(b, before), c_t = path == Path::held ? fma(fg, c_prev, i * g) : state_at(token);
     const V tanh_c = apply<Real>(Squash(p.cell.output_squash), c_t);
-    if (!projected) dm = with_loss(dm, token);
+    Staying<Real> staying;
+    if constexpr (path == Path::held) staying = Staying<Real>(f.noise, keys, token, j);
+    if (!projected) dm = path == Path::held ? of_hidden(b, token, dm, staying) : with_loss(dm, token);
     if (m) store(m, o * tanh_c, n);
 
     const V dO = added(dm * tanh_c, f.dgates, token, 3);
-    const V do_pre = added(dO * slope<Real>(Squash(p.cell.squash[3]), o), f.dpre, token, 3);
+    const V do_pre = before_squash<path>(token, 3, dO, o);
     Real* back = carry_of(b);
-    V dc = fma(dm * o, slope<Real>(Squash(p.cell.output_squash), tanh_c), load(back, n));
-    dc = peeked(3, do_pre, state_with_loss(dc, token));
+    const V dshown = dm * o * slope<Real>(Squash(p.cell.output_squash), tanh_c);
+    V dc = peeked(3, do_pre, state_with_loss(load(back, n), token)), dheld{};
+    if (f.step_dc) store(static_cast<Real*>(f.step_dc) + token * H + j, dc + dshown, n);
+    if constexpr (path == Path::held) dheld = staying.cell * dc, dc = (splat(Real(1)) - staying.cell) * dc;
+    dc = dc + dshown;
 
     const V di = added(dc * g, f.dgates, token, 0);
     const V df = added(dc * c_prev, f.dgates, token, 1);
     const V dg = added(dc * i, f.dgates, token, 2);
-    const V di_pre = added(di * slope<Real>(Squash(p.cell.squash[0]), i), f.dpre, token, 0);
-    const V df_pre = added(df * slope<Real>(Squash(p.cell.squash[1]), fg), f.dpre, token, 1);
-    const V dg_pre = added(dg * slope<Real>(Squash(p.cell.squash[2]), g), f.dpre, token, 2);
-    store(back, peeked(1, df_pre, peeked(0, di_pre, dc * fg)), n);
+    const V di_pre = before_squash<path>(token, 0, di, i), df_pre = before_squash<path>(token, 1, df, fg);
+    const V dg_pre = before_squash<path>(token, 2, dg, g);
+    store(back, peeked(1, df_pre, peeked(0, di_pre, fma(dc, fg, dheld))), n);
 
     const int stride = columns.stride;
     store(d, di_pre, n), store(d + stride, df_pre, n), store(d + 2 * stride, dg_pre, n), store(d + 3 * stride, do_pre, n);
-    if (f.step_dc) store(static_cast<Real*>(f.step_dc) + token * H + j, dc, n);
     if (f.step_dgates) {
       Store* to = static_cast<Store*>(f.step_dgates) + token * 4 * H + j;
       store(to, di, n), store(to + H, df, n), store(to + 2 * H, dg, n), store(to + 3 * H, dO, n);
@@ -116,61 +122,78 @@ class UnitGradients {
     store(back, peeked(slot[1], df_pre, peeked(slot[0], di_pre, fma(dfresh, shares.kept, dheld))), n);
   }
 
+  template <bool plain>
   GLASSCELL_INLINE void slstm(int64_t b, int64_t token, int64_t before, V dm, Element* d, Element* m) const {
     const V one = splat(Real(1));
     const Store* gate = gates_at(f.gates, token);
     const V i = load(gate, n), fg = load(gate + H, n), g = load(gate + 2 * H, n), o = load(gate + 3 * H, n);
     const V f_pre = load(static_cast<const Store*>(f.q) + token * H + j, n);
     const V m_t = state_at(token, 2), c_prev = state_before(b, before), n_prev = state_before(b, before, 1);
-    const V c_t = shown_state(Edits::cell, token, 0, fma(fg, c_prev, i * g));
-    const V n_t = shown_state(Edits::normalizer, token, 1, fma(fg, n_prev, i));
+    const V c_t = plain ? state_at(token) : shown_state(Edits::cell, token, 0, fma(fg, c_prev, i * g));
+    const V n_t = plain ? state_at(token, 1) : shown_state(Edits::normalizer, token, 1, fma(fg, n_prev, i));
     const V m_prev = state_before(b, before, 2);
     const V inverse = one / at_least_tiny<Real>(n_t), shown = c_t * inverse;
-    const Staying<Real> staying = staying_of(token);
-    if (!projected) dm = of_hidden(b, token, dm, staying);
+    const Staying<Real> staying = plain ? Staying<Real>{} : staying_of(token);
+    if (!projected) dm = plain ? with_loss(dm, token) : of_hidden(b, token, dm, staying);
     if (m) store(m, o * shown, n);
 
+    auto unedited = [&](int slot, V dq) __attribute__((always_inline)) { return plain ? dq : own(slot, token, dq); };
     auto with_gate_loss = [&](int g, V dq) __attribute__((always_inline)) {
       dq = added(dq, f.dgates, token, g);
       if (f.step_dgates) store(static_cast<Store*>(f.step_dgates) + (token * 4 + g) * H + j, dq, n);
       return dq;
     };
-    const V do_pre = before_squash(token, 3, with_gate_loss(3, dm * shown), o);
+    constexpr Path path = plain ? Path::plain : Path::any;
+    const V do_pre = before_squash<path>(token, 3, with_gate_loss(3, dm * shown), o);
     Real* back = carry_of(b);
     const V dc_shown = dm * o * inverse, dn_shown = n_t > V{} ? -(dc_shown * shown) : V{};
     const V dc = state_with_loss(load(back, n), token), dn = state_with_loss(load(back + H, n), token, 1);
 
-    V dc_fresh = own(Edits::cell, token, dc), dn_fresh = own(Edits::normalizer, token, dn), dc_held{}, dn_held{};
-    if (f.noise.zoneout_cell) {
-      const V moves = one - staying.cell;
-      dc_held = staying.cell * dc_fresh, dc_fresh = moves * dc_fresh;
-      dn_held = staying.cell * dn_fresh, dn_fresh = moves * dn_fresh;
+    V dc_fresh = unedited(Edits::cell, dc), dn_fresh = unedited(Edits::normalizer, dn);
+    V dc_held{}, dn_held{}, dm_held{};
+    if (!plain && f.noise.zoneout_cell) {  // what is held, in the new scale: exp(m_{t-1} - m_t) of it
+      const V moves = one - staying.cell, stays = staying.cell * exponential<Real>(m_prev - m_t);
+      dc_held = stays * dc_fresh, dc_fresh = moves * dc_fresh;
+      dn_held = stays * dn_fresh, dn_fresh = moves * dn_fresh;
+      dm_held = fma(dc_held, c_prev, dn_held * n_prev);
     }
-    dc_fresh = dc_fresh + own(Edits::cell, token, dc_shown);
-    dn_fresh = dn_fresh + own(Edits::normalizer, token, dn_shown);
+    dc_fresh = dc_fresh + unedited(Edits::cell, dc_shown);
+    dn_fresh = dn_fresh + unedited(Edits::normalizer, dn_shown);
     const V di = with_gate_loss(0, fma(dc_fresh, g, dn_fresh));
     const V df = with_gate_loss(1, fma(dc_fresh, c_prev, dn_fresh * n_prev));
-    const V dg_pre = before_squash(token, 2, with_gate_loss(2, dc_fresh * i), g);
+    const V dg_pre = before_squash<path>(token, 2, with_gate_loss(2, dc_fresh * i), g);
 
-    // i' = exp(i_pre - m_t), f' = exp(log f + m_{t-1} - m_t), m_t = max(log f + m_{t-1}, i_pre)
-    V i_own = i, f_own = fg;
-    if (f.edits.any) {
-      const V i_pre = load(gates_at(f.pre, token), n);
-      const V log_f = p.cell.log_forget ? log_sigmoid<Real>(f_pre) : f_pre;
-      const V kept = log_f + m_prev;
-      i_own = exponential<Real>(i_pre - m_t), f_own = exponential<Real>(kept - m_t);
+    // i' = exp(i_pre - m_t), f' = exp(log f + m_{t-1} - m_t), m_t = max(log f + m_{t-1}, i_pre), and
+    // not below m_{t-1} where the cell is held
+    auto is_edited = [&](int slot) __attribute__((always_inline)) {
+      return !plain && f.edits.of[slot].rows && f.edits.of[slot].rows[token] >= 0;
+    };
+    const bool i_edited = is_edited(0), f_edited = is_edited(1), m_edited = is_edited(Edits::stabilizer);
+    V i_own = i, f_own = fg, i_pre{}, kept{};
+    if (i_edited || f_edited || m_edited) {
+      i_pre = load(gates_at(f.pre, token), n);
+      kept = (p.cell.log_forget ? log_sigmoid<Real>(f_pre) : f_pre) + m_prev;
+      if (i_edited) i_own = exponential<Real>(i_pre - m_t);
+      if (f_edited) f_own = exponential<Real>(kept - m_t);
     }
-    const V along_i = own(0, token, di) * i_own, along_f = own(1, token, df) * f_own;
-    const V dm_t = state_with_loss(load(back + 2 * H, n), token, 2) - along_i - along_f;
-    const V dm_own = own(Edits::stabilizer, token, dm_t);
     // the larger exponent is the one whose gate is 1; where both are, each takes half
     const V half = splat(Real(0.5));
-    const V share = i_own < f_own ? one : i_own > f_own ? V{} : half;
+    V share = i_own < f_own ? one : i_own > f_own ? V{} : half, share_of_old{};
+    if (m_edited) share = kept > i_pre ? one : kept < i_pre ? V{} : half;
+    if (!plain && f.noise.zoneout_cell) {
+      // m_{t-1} is the largest where m_t is m_{t-1}, and the only one where no gate is 1
+      share_of_old = m_prev < m_t ? V{} : greatest(i_own, f_own) < one ? one : half;
+      const V larger = greatest(kept, i_pre);
+      if (m_edited) share_of_old = m_prev > larger ? one : m_prev < larger ? V{} : half;
+    }
+    const V along_i = unedited(0, di) * i_own, along_f = unedited(1, df) * f_own;
+    const V dm_t = state_with_loss(load(back + 2 * H, n), token, 2) - along_i - along_f - dm_held;
+    const V dm_largest = unedited(Edits::stabilizer, dm_t), dm_own = (one - share_of_old) * dm_largest;
     const V dkept = fma(dm_own, share, along_f);
     const V di_pre = added(fma(dm_own, one - share, along_i), f.dpre, token, 0);
     const V df_pre = added(p.cell.log_forget ? dkept * sigmoid<Real>(-f_pre) : dkept, f.dpre, token, 1);
     store(back, fma(dc_fresh, fg, dc_held), n), store(back + H, fma(dn_fresh, fg, dn_held), n);
-    store(back + 2 * H, dkept, n);
+    store(back + 2 * H, fma(share_of_old, dm_largest, dkept + dm_held), n);
 
     const int stride = columns.stride;
     store(d, di_pre, n), store(d + stride, df_pre, n), store(d + 2 * stride, dg_pre, n), store(d + 3 * stride, do_pre, n);
@@ -200,7 +223,8 @@ class UnitGradients {
 
     const V dz = added(dh * (h_prev - cand), f.dgates, token, k);
     const V dn = added(dh * (one - z), f.dgates, token, k + 1);
-    const V dz_pre = before_squash<plain>(token, k, dz, z), dn_pre = before_squash<plain>(token, k + 1, dn, cand);
+    constexpr Path path = plain ? Path::plain : Path::any;
+    const V dz_pre = before_squash<path>(token, k, dz, z), dn_pre = before_squash<path>(token, k + 1, dn, cand);
     store(back, fma(dh, z, dheld), n);
     const int stride = columns.stride;
     Store* to = f.step_dgates ? static_cast<Store*>(f.step_dgates) + token * G * H + j : nullptr;
@@ -210,7 +234,7 @@ class UnitGradients {
     } else {
       const V r = load(gate, n), past = load(static_cast<const Store*>(f.q) + token * H + j, n);
       const V dr = added(dn_pre * past, f.dgates, token, 0);
-      const V dr_pre = before_squash<plain>(token, 0, dr, r);
+      const V dr_pre = before_squash<path>(token, 0, dr, r);
       store(d, dn_pre, n), store(d + stride, dr_pre, n), store(d + 2 * stride, dz_pre, n);
       store(d + 3 * stride, dn_pre * r, n);
       if (to) store(to, dr, n);
@@ -291,23 +315,33 @@ class UnitGradients {
 
   // What is held of the states of a token; never looked at where nothing is.
   GLASSCELL_INLINE Staying<Real> staying_of(int64_t token) const {
-    return zoneout ? Staying<Real>(f.noise, token, j) : Staying<Real>{};
+    return zoneout ? Staying<Real>(f.noise, keys, token, j) : Staying<Real>{};
   }
 
   // dL/d(what went into gate g's squash), from dL/d(the gate) and its value.
-  template <bool plain = false>
+  template <Path path = Path::any>
   GLASSCELL_INLINE V before_squash(int64_t token, int g, V dq, V value) const {
-    if constexpr (plain) return added(dq * slope<Real>(Squash(p.cell.squash[g]), value), f.dpre, token, g);
+    const Squash squash = Squash(p.cell.squash[g]);
+    if constexpr (path == Path::plain || path == Path::held)
+      return added(dq * slope<Real>(squash, value), f.dpre, token, g);
     const Edit& edit = f.edits.of[g];
-    const bool edits = edit.rows && edit.rows[token] >= 0, draws = drawn && p.cell.stochastic[g];
+    const bool edits = path == Path::any && edit.rows && edit.rows[token] >= 0;
+    const bool draws = drawn && p.cell.stochastic[g], asks_odds = draws && by_odds(p.cell, g);
+    if (is_lstm(kind) && asks_odds && f.q) return added(dq * slope<Real>(squash, odds_of(token, g)), f.dpre, token, g);
     V v{};
-    if (edits || draws) v = load(gates_at(f.pre, token) + g * H, n);
+    if (edits || asks_odds) v = load(gates_at(f.pre, token) + g * H, n);
     if (edits && draws) {
-      value = drawn_gate<Real>(p.cell, g, v, gate_draws<Real>(p.cell, f.noise, token, j));
+      Store* const nowhere = nullptr;
+      value = drawn_gate<Real>(p.cell, g, v, gate_draws<Real>(p.cell, keys, token, j), nowhere, n);
     } else if (edits) {
-      value = apply<Real>(Squash(p.cell.squash[g]), v);
+      value = apply<Real>(squash, v);
     }
     return added(own(g, token, dq) * gate_slope<Real>(p.cell, g, v, value, draws), f.dpre, token, g);
+  }
+
+  // What a drawn gate of an LSTM was drawn with.
+  GLASSCELL_INLINE V odds_of(int64_t token, int g) const {
+    return load(static_cast<const Store*>(f.q) + (token * p.cell.draws + p.cell.draw[g]) * H + j, n);
   }
 
   // dL/dh_t in full: what comes back plus what the loss puts on it.
@@ -341,6 +375,7 @@ class UnitGradients {
   const Panels& p;
   const Offsets& at;
   const GateColumns<Mode>& columns;
+  const Keys& keys;
   const int H;
   const bool projected, drawn, zoneout;
   Real *const carry, *const h_carry;  // of the rows from first_row on: dL/dc_{t-1}; along the hidden state

@@ -34,16 +34,12 @@ class UnitSteps {
 
   UnitSteps(const Forward& f, const Offsets& at, ptrdiff_t h_stride, ptrdiff_t m_stride)
       : f(f), p(*f.panels), at(at), H(p.cell.H), P(p.cell.P), h_stride(h_stride), m_stride(m_stride),
-        projected(p.v.bytes() > 0), drawn(draws_gates(p.cell, f.noise)), zoneout(f.noise.zoneout_cell || f.noise.zoneout_hidden),
-        plain(p.cell.ordinary && !f.edits.any && !zoneout) {}
+        projected(p.v.bytes() > 0), drawn(draws_gates(p.cell, f.noise)), zoneout(holds_states(f.noise)),
+        path(path_of(p.cell, f.noise, f.edits)), keys(f.noise.seed) {}
 
   // The units of panel u, from its sums (row, S * L).
   void run(int u, const Rows& now, const Real* sums) const {
-    if (plain) {
-      run<true>(u, now, sums);
-    } else {
-      run<false>(u, now, sums);
-    }
+    on_path<kind>(path, [&](auto known) __attribute__((always_inline)) { run<known.value>(u, now, sums); });
   }
 
   // What products read of the initial state of sequence b.
@@ -55,18 +51,18 @@ class UnitSteps {
   // What the projection gave for some numbers of one row.
   void emit_projected(const Rows& now, int r, int j, int n, Vec<Real> h_t) const {
     if (f.noise.zoneout_hidden)
-      h_t = held<Real>(Staying<Real>(f.noise, now.token + r, j).hidden, h_t, previous_hidden(now, r, j, n));
+      h_t = held<Real>(Staying<Real>(f.noise, keys, now.token + r, j).hidden, h_t, previous_hidden(now, r, j, n));
     if (f.edits.any) h_t = edited<Mode>(f.edits.of[Edits::hidden], now.token + r, P, j, n, h_t);
     emit(now, r, j, n, h_t);
   }
 
  protected:
-  // Plain: all gates are there, none is drawn, and nothing is edited or held.
-  template <bool plain>
+  template <Path path>
   void run(int u, const Rows& now, const Real* sums) const {
-    if constexpr (kind == Kind::lstm && plain) lstm(u, now, sums);
-    if constexpr (is_lstm(kind) && !plain) varied_lstm(u, now, sums);
-    if constexpr (kind == Kind::slstm) slstm(u, now, sums);
+    constexpr bool plain = path == Path::plain;
+    if constexpr (kind == Kind::lstm && path != Path::any) lstm<path>(u, now, sums);
+    if constexpr (is_lstm(kind) && path == Path::any) varied_lstm(u, now, sums);
+    if constexpr (kind == Kind::slstm) slstm<plain>(u, now, sums);
     if constexpr (is_gru(kind) && kind != Kind::norm_gru) gru<plain>(u, now, sums);
     if constexpr (kind == Kind::rnn) rnn<plain>(u, now, sums);
   }
@@ -81,22 +77,27 @@ class UnitSteps {
 
   // The numbers that gates of a token are drawn by; never looked at where none is.
   GLASSCELL_INLINE Draws<Real> draws_of(int64_t token, int j) const {
-    return drawn ? gate_draws<Real>(p.cell, f.noise, token, j) : Draws<Real>{};
+    return drawn ? gate_draws<Real>(p.cell, keys, token, j) : Draws<Real>{};
   }
 
   // Gate g from what goes into its squash, after its edit.
   template <bool plain = false>
   GLASSCELL_INLINE Vec<Real> gate(int g, int64_t token, int j, int n, Vec<Real> v, const Draws<Real>& draws) const {
     if constexpr (plain) return apply<Real>(Squash(p.cell.squash[g]), v);
-    const bool by_lot = drawn && p.cell.stochastic[g];
-    const Vec<Real> value =
-        by_lot ? drawn_gate<Real>(p.cell, g, v, draws) : apply<Real>(Squash(p.cell.squash[g]), v);
-    return changed(g, token, j, n, value);
+    return changed(g, token, j, n, unchanged(g, token, j, n, v, draws));
+  }
+
+  // The same before its edit: squashed or drawn.
+  GLASSCELL_INLINE Vec<Real> unchanged(int g, int64_t token, int j, int n, Vec<Real> v, const Draws<Real>& draws) const {
+    if (!drawn || !p.cell.stochastic[g]) return apply<Real>(Squash(p.cell.squash[g]), v);
+    Store* odds = nullptr;
+    if (is_lstm(kind) && f.q) odds = static_cast<Store*>(f.q) + (token * p.cell.draws + p.cell.draw[g]) * H + j;
+    return drawn_gate<Real>(p.cell, g, v, draws, odds, n);
   }
 
   // What is held of the states of a token; never looked at where nothing is.
   GLASSCELL_INLINE Staying<Real> staying_of(int64_t token, int j) const {
-    return zoneout ? Staying<Real>(f.noise, token, j) : Staying<Real>{};
+    return zoneout ? Staying<Real>(f.noise, keys, token, j) : Staying<Real>{};
   }
 
   // h_{t-1} of one row, as the caller has it.
@@ -137,7 +138,8 @@ class UnitSteps {
     }
   }
 
-  // The equations of cells/lstm.py, where all gates are there.
+  // The equations of cells/lstm.py, where all gates are there, and none is edited.
+  template <Path path>
   void lstm(int u, const Rows& now, const Real* sums) const {
     const int j = u * L, n = std::min(L, H - j);
     auto* gates = static_cast<Store*>(f.gates);
@@ -157,13 +159,21 @@ class UnitSteps {
       Vec<Real> i_pre = load(acc), f_pre = load(acc + L), g_pre = load(acc + 2 * L), o_pre = load(acc + 3 * L);
       if (peep[0]) i_pre = fma(load(peep[0], n), c_prev, i_pre);
       if (peep[1]) f_pre = fma(load(peep[1], n), c_prev, f_pre);
-      Vec<Real> i = apply<Real>(Squash(p.cell.squash[0]), i_pre);
-      Vec<Real> fg = apply<Real>(Squash(p.cell.squash[1]), f_pre);
-      Vec<Real> g = apply<Real>(Squash(p.cell.squash[2]), g_pre);
-      Vec<Real> c_t = fma(fg, c_prev, i * g);
+      Draws<Real> draws;
+      Staying<Real> staying;
+      if constexpr (path == Path::drawn) draws = gate_draws<Real>(p.cell, keys, row, j);
+      if constexpr (path == Path::held) staying = Staying<Real>(f.noise, keys, row, j);
+      auto opened = [&](int g, Vec<Real> v) __attribute__((always_inline)) {
+        if constexpr (path == Path::drawn) return unchanged(g, row, j, n, v, draws);
+        return apply<Real>(Squash(p.cell.squash[g]), v);
+      };
+      Vec<Real> i = opened(0, i_pre), fg = opened(1, f_pre), g = opened(2, g_pre);
+      const Vec<Real> shown = fma(fg, c_prev, i * g);
+      Vec<Real> c_t = shown;
+      if constexpr (path == Path::held) c_t = held<Real>(staying.cell, shown, c_prev);
       if (peep[3]) o_pre = fma(load(peep[3], n), c_t, o_pre);
-      Vec<Real> o = apply<Real>(Squash(p.cell.squash[3]), o_pre);
-      Vec<Real> m_t = o * apply<Real>(out_squash, c_t);
+      Vec<Real> o = opened(3, o_pre);
+      Vec<Real> m_t = o * apply<Real>(out_squash, shown);
       store(state, c_t, n);
       if (cells) store(cells + row * H + j, c_t, n);
       if (gates) {
@@ -176,9 +186,11 @@ class UnitSteps {
       }
       if (projected) {
         store(now.m + r * m_stride + j, m_t, n);
-      } else {
-        emit(now, r, j, n, m_t);
+        continue;
       }
+      if (path == Path::held && f.noise.zoneout_hidden)
+        m_t = held<Real>(staying.hidden, m_t, previous_hidden(now, r, j, n));
+      emit(now, r, j, n, m_t);
     }
   }
 
@@ -222,16 +234,18 @@ class UnitSteps {
   }
 
   // What a cell shows: the hidden state, or what its projection reads.
+  template <bool plain = false>
   GLASSCELL_INLINE void show(const Rows& now, int r, int j, int n, Vec<Real> m_t, const Staying<Real>& staying) const {
     if (projected) {
       store(now.m + r * m_stride + j, m_t, n);
       return;
     }
-    if (f.noise.zoneout_hidden) m_t = held<Real>(staying.hidden, m_t, previous_hidden(now, r, j, n));
-    emit(now, r, j, n, changed(Edits::hidden, now.token + r, j, n, m_t));
+    if (!plain && f.noise.zoneout_hidden) m_t = held<Real>(staying.hidden, m_t, previous_hidden(now, r, j, n));
+    emit(now, r, j, n, changed<plain>(Edits::hidden, now.token + r, j, n, m_t));
   }
 
   // The equations of cells/slstm.py; its state is c, n and m, H numbers each.
+  template <bool plain>
   void slstm(int u, const Rows& now, const Real* sums) const {
     const int j = u * L, n = std::min(L, H - j);
     auto* gates = static_cast<Store*>(f.gates);
@@ -243,30 +257,32 @@ class UnitSteps {
       Real* state = now.state + ptrdiff_t(r) * 3 * H + j;
       const Vec<Real> c_prev = load(state, n), n_prev = load(state + H, n), m_prev = load(state + 2 * H, n);
       const Vec<Real> i_pre = load(acc), f_pre = load(acc + L), g_pre = load(acc + 2 * L), o_pre = load(acc + 3 * L);
-      const Draws<Real> draws = draws_of(row, j);
-      const Staying<Real> staying = staying_of(row, j);
+      const Draws<Real> draws = plain ? Draws<Real>{} : draws_of(row, j);
+      const Staying<Real> staying = plain ? Staying<Real>{} : staying_of(row, j);
       const Vec<Real> one = splat(Real(1));
       const Vec<Real> log_f = p.cell.log_forget ? log_sigmoid<Real>(f_pre) : f_pre;
       const Vec<Real> kept = log_f + m_prev;
-      // relative to the larger of the two exponents, one of them is 1
-      const Vec<Real> smaller = exponential<Real>(kept > i_pre ? i_pre - kept : kept - i_pre);
-      Vec<Real> m_t = greatest(kept, i_pre);
-      Vec<Real> i = kept > i_pre ? smaller : one, fg = kept > i_pre ? one : smaller;
-      if (f.edits.any) {
+      Vec<Real> m_t = greatest(kept, i_pre), i, fg;
+      if (!plain && (f.edits.any || f.noise.zoneout_cell)) {
+        if (f.noise.zoneout_cell) m_t = greatest(m_t, m_prev);  // what is held is a term like the others
         m_t = changed(Edits::stabilizer, row, j, n, m_t);
         i = changed(0, row, j, n, exponential<Real>(i_pre - m_t));
         fg = changed(1, row, j, n, exponential<Real>(kept - m_t));
+      } else {  // relative to the larger of the two exponents, one of them is 1
+        const Vec<Real> smaller = exponential<Real>(kept > i_pre ? i_pre - kept : kept - i_pre);
+        i = kept > i_pre ? smaller : one, fg = kept > i_pre ? one : smaller;
       }
-      const Vec<Real> g = gate(2, row, j, n, g_pre, draws);
+      const Vec<Real> g = gate<plain>(2, row, j, n, g_pre, draws);
       const Vec<Real> c_new = fma(fg, c_prev, i * g), n_new = fma(fg, n_prev, i);
-      const Vec<Real> c_shown = changed(Edits::cell, row, j, n, c_new);
-      const Vec<Real> n_shown = changed(Edits::normalizer, row, j, n, n_new);
+      const Vec<Real> c_shown = changed<plain>(Edits::cell, row, j, n, c_new);
+      const Vec<Real> n_shown = changed<plain>(Edits::normalizer, row, j, n, n_new);
       Vec<Real> c_t = c_shown, n_t = n_shown;
-      if (zoneout) {
-        c_t = changed(Edits::cell, row, j, n, held<Real>(staying.cell, c_new, c_prev));
-        n_t = changed(Edits::normalizer, row, j, n, held<Real>(staying.cell, n_new, n_prev));
+      if (!plain && f.noise.zoneout_cell) {
+        const Vec<Real> rho = exponential<Real>(m_prev - m_t);
+        c_t = changed(Edits::cell, row, j, n, held<Real>(staying.cell, c_new, rho * c_prev));
+        n_t = changed(Edits::normalizer, row, j, n, held<Real>(staying.cell, n_new, rho * n_prev));
       }
-      const Vec<Real> o = gate(3, row, j, n, o_pre, draws);
+      const Vec<Real> o = gate<plain>(3, row, j, n, o_pre, draws);
       store(state, c_t, n), store(state + H, n_t, n), store(state + 2 * H, m_t, n);
       if (cells) {
         Real* to = cells + row * 3 * H + j;
@@ -281,7 +297,7 @@ class UnitSteps {
         store(to, i_pre, n), store(to + H, f_pre, n), store(to + 2 * H, g_pre, n), store(to + 3 * H, o_pre, n);
       }
       if (f.q) store(static_cast<Store*>(f.q) + row * H + j, f_pre, n);
-      show(now, r, j, n, o * c_shown / at_least_tiny<Real>(n_shown), staying);
+      show<plain>(now, r, j, n, o * c_shown / at_least_tiny<Real>(n_shown), staying);
     }
   }
 
@@ -364,7 +380,9 @@ class UnitSteps {
   const Offsets& at;
   const int H, P;
   const ptrdiff_t h_stride, m_stride;
-  const bool projected, drawn, zoneout, plain;
+  const bool projected, drawn, zoneout;
+  const Path path;
+  const Keys keys;
 };
 
 }  // namespace glasscell::GLASSCELL_VARIANT

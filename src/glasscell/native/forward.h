@@ -40,6 +40,7 @@ class ForwardRun {
     prefer_huge_pages(f.c, states * C * sizeof(Real));
     prefer_huge_pages(f.gates, states * G * sizeof(Store));
     prefer_huge_pages(f.pre, states * G * sizeof(Store));
+    if (is_normalised(kind)) prefer_huge_pages(f.q, size_t(f.sequences.N * kept_width(G, H)) * sizeof(Store));
     prefer_huge_pages(f.h, size_t(f.sequences.N) * size_t(P) * sizeof(Store));
     // Tokens are read where they lie if products can take them as they are.
     x_in_place = std::is_same_v<Store, Element> && I % width<Mode> == 0 &&
@@ -258,11 +259,11 @@ class ForwardRun {
         tile<Pack, S, Along::row>(count, before + row * stride, stride, panel, K, sums + row * S * L, S * L);
       });
     }
-    for (int r = 0; r < now.count; ++r) {
-      units.normalise(group.from_h + r * S * L, panel_stride, now.token + r, 1);
+    // first all norms: none of them waits for another row's
+    for (int r = 0; r < now.count; ++r) units.normalise(group.from_h + r * S * L, panel_stride, now.token + r, 1);
+    for (int r = 0; r < now.count; ++r)
       units.row(now, r, pre_at(group, 0, local + r), group.from_h + r * S * L, group.most_tokens * S * L, panel_stride,
                 group.outputs);
-    }
   }
 
   // The step in place k of the recurrence, for the units of some panels; its sums begin at row

@@ -102,8 +102,7 @@ class Packed {
       cell_.draw[g] = cell_.draws;
       cell_.draws += stochastic[g] != 0;
     }
-    const bool all_gates = cell_.kind == Kind::lstm || cell_.kind == Kind::gru || cell_.kind == Kind::rnn;
-    cell_.ordinary = all_gates && reads_h && !cell_.draws && !sharing && (cell_.kind != Kind::rnn || peephole[0] < 0);
+    cell_.ordinary = is_ordinary(cell_);
     point(weights);
     nb::gil_scoped_release released;
     fingerprint_ = fingerprint(weights, threads);

@@ -1,12 +1,13 @@
 // Chance inside the recurrence: numbers drawn by their place, and what becomes of gates and states.
 //
-// Philox4x32-10 (Salmon et al. 2011), as engines/philox.py writes it out: the counter is (token, its
+// Philox4x32-7 (Salmon et al. 2011), as engines/philox.py writes it out: the counter is (token, its
 // upper half, unit, block), the key the seed. Block 0 is for gates, block 1 for the zoneout of the cell
 // and of the hidden state. Where two numbers do, two neighbouring units share the four of one counter.
-// Nothing is kept: the backward draws again.
+// Nothing is kept of what is held: the backward draws again.
 #pragma once
 
 #include <limits>
+#include <type_traits>
 
 #include "precision.h"
 #include "squash.h"
@@ -26,23 +27,60 @@ GLASSCELL_INLINE Words product(Words a, Words b) {
 #endif
 }
 
+// Of one number for all units.
+GLASSCELL_INLINE uint64_t product(uint64_t a, uint64_t b) { return uint64_t(uint32_t(a)) * uint32_t(b); }
+GLASSCELL_INLINE Words product(Words a, uint64_t b) { return product(a, Words{} + b); }
+
+// A round's four numbers of 32 bits: in the lower halves, of what comes and of what goes.
+template <class A, class B, class C, class D>
+struct Four {
+  A a;
+  B b;
+  C c;
+  D d;
+};
+
+constexpr int philox_rounds = 7;
+
+// The keys of all rounds, from a seed.
+struct Keys {
+  explicit Keys(uint64_t seed) {
+    for (uint32_t round = 0; round < philox_rounds; ++round) {
+      low[round] = uint32_t(seed) + round * 0x9E3779B9u;
+      high[round] = uint32_t(seed >> 32) + round * 0xBB67AE85u;
+    }
+  }
+  uint32_t low[philox_rounds], high[philox_rounds];
+};
+
+template <int round, class A, class B, class C, class D>
+GLASSCELL_INLINE auto philox_round(const Four<A, B, C, D>& x, const Keys& keys) {
+  const A first = product(x.a, uint64_t(0xD2511F53u));
+  const C second = product(x.c, uint64_t(0xCD9E8D57u));
+  const auto a = (second >> 32) ^ x.b ^ uint64_t(keys.low[round]);
+  const auto c = (first >> 32) ^ x.d ^ uint64_t(keys.high[round]);
+  return Four<std::decay_t<decltype(a)>, C, std::decay_t<decltype(c)>, A>{a, second, c, first};
+}
+
+template <int round = 0, class A, class B, class C, class D>
+GLASSCELL_INLINE auto philox(const Four<A, B, C, D>& x, const Keys& keys) {
+  if constexpr (round == philox_rounds) {
+    return x;
+  } else {
+    return philox<round + 1>(philox_round<round>(x, keys), keys);
+  }
+}
+
 struct FourWords {
   Words of[4];
 };
 
-// Only the lower halves count, of what comes and of what goes.
-GLASSCELL_INLINE FourWords philox(Words a, Words b, Words c, Words d, uint64_t key) {
-  uint32_t low = uint32_t(key), high = uint32_t(key >> 32);
-#pragma GCC unroll 10
-  for (int round = 0; round < 10; ++round) {
-    const Words first = product(a, Words{} + 0xD2511F53u), second = product(c, Words{} + 0xCD9E8D57u);
-    a = (second >> 32) ^ b ^ uint64_t(low);
-    c = (first >> 32) ^ d ^ uint64_t(high);
-    b = second;
-    d = first;
-    low += 0x9E3779B9u, high += 0xBB67AE85u;
-  }
-  return {{a, b, c, d}};
+// Of some units of a token. All but the unit is the same for all of them, and stays one number for as
+// long as a round leaves it so.
+GLASSCELL_INLINE FourWords philox(int64_t token, Words units, int block, const Keys& keys) {
+  const auto x = philox(Four<uint64_t, uint64_t, Words, uint64_t>{uint64_t(token), uint64_t(token) >> 32, units,
+                                                                  uint64_t(block)}, keys);
+  return {{x.a, x.b, x.c, x.d}};
 }
 
 // Uniform numbers between 0 and 1 for the units of a token from unit j on: four for each, or two.
@@ -51,14 +89,10 @@ struct Draws {
   static constexpr int L = lanes<R>, words = vector_bytes / 8;
 
   Draws() = default;
-  GLASSCELL_INLINE Draws(uint64_t seed, int64_t token, int unit, int block, bool two) {
+  GLASSCELL_INLINE Draws(const Keys& keys, int64_t token, int unit, int block, bool two) {
     Words place;
     for (int l = 0; l < words; ++l) place[l] = uint64_t(l);
-    auto of_units = [&](Words units) {
-      const Words zero{};
-      return philox(zero + (uint64_t(token) & 0xffffffffu), zero + (uint64_t(token) >> 32), units,
-                    zero + uint64_t(block), seed);
-    };
+    auto of_units = [&](Words units) __attribute__((always_inline)) { return philox(token, units, block, keys); };
     if (two) {
       if constexpr (sizeof(R) == 4) {
         const FourWords each = of_units(place + uint64_t(unit / 2));
@@ -82,8 +116,9 @@ struct Draws {
   // The upper 23 bits of a word become the mantissa of a number from 1 to 2; what is taken off leaves
   // a half of the last of them.
   static GLASSCELL_INLINE Vec<R> interleaved(Words even, Words odd) {
-    const Words bits = (even & 0xffffffffu) >> 9 | (odd & 0xffffffffu) >> 9 << 32 | 0x3f8000003f800000u;
-    return (Vec<R>)bits - splat(R(1) - R(0x1p-24));
+    using Halves = uint32_t __attribute__((vector_size(vector_bytes)));
+    const Halves words = (Halves)((even & 0xffffffffu) | odd << 32);
+    return (Vec<R>)(words >> 9 | 0x3f800000u) - splat(R(1) - R(0x1p-24));
   }
   static GLASSCELL_INLINE Vec<R> alone(Words each) {
     const Words bits = (each & 0xffffffffu) >> 9 << 29 | 0x3ff0000000000000u;
@@ -97,10 +132,10 @@ struct Draws {
 template <class R>
 struct Staying {
   Staying() = default;
-  GLASSCELL_INLINE Staying(const Noise& noise, int64_t token, int unit)
+  GLASSCELL_INLINE Staying(const Noise& noise, const Keys& keys, int64_t token, int unit)
       : cell(splat(R(noise.zoneout_cell))), hidden(splat(R(noise.zoneout_hidden))) {
     if (!noise.training) return;
-    const Draws<R> draws(noise.seed, token, unit, 1, true);
+    const Draws<R> draws(keys, token, unit, 1, true);
     const Vec<R> one = splat(R(1));
     cell = draws.numbers[0] < splat(R(float(noise.zoneout_cell))) ? one : Vec<R>{};
     hidden = draws.numbers[1] < splat(R(float(noise.zoneout_hidden))) ? one : Vec<R>{};
@@ -115,25 +150,65 @@ GLASSCELL_INLINE Vec<R> held(Vec<R> stays, Vec<R> fresh, Vec<R> old) {
   return fma(stays, old, (splat(R(1)) - stays) * fresh);
 }
 
+// What may happen to a cell's equations in a run, as far as the compiler is told: nothing, so that no gate
+// is missing, drawn or edited and no state is held; to an LSTM that gates are drawn, or that states are
+// held; or anything.
+enum class Path { plain, drawn, held, any };
+
 // Whether gates are drawn in this run, of this cell.
 inline bool draws_gates(const CellWeights& cell, const Noise& noise) {
   return noise.any && noise.training && cell.draws > 0;
 }
 
-// The numbers by which the gates of a token are drawn.
-template <class R>
-GLASSCELL_INLINE Draws<R> gate_draws(const CellWeights& cell, const Noise& noise, int64_t token, int unit) {
-  return Draws<R>(noise.seed, token, unit, 0, cell.draws <= 2);
+inline bool holds_states(const Noise& noise) { return noise.zoneout_cell || noise.zoneout_hidden; }
+
+inline Path path_of(const CellWeights& cell, const Noise& noise, const Edits& edits) {
+  if (!cell.ordinary || edits.any) return Path::any;
+  const bool drawn = draws_gates(cell, noise), held = holds_states(noise);
+  if (!drawn && !held) return Path::plain;
+  if (cell.kind != Kind::lstm || (drawn && held)) return Path::any;
+  return drawn ? Path::drawn : Path::held;
 }
 
-// The value of gate g, one that is drawn, from what goes into its squash.
+// Calls body(path), the path known to the compiler.
+template <Kind kind, class Body>
+GLASSCELL_INLINE void on_path(Path path, const Body& body) {
+  if constexpr (kind == Kind::lstm) {
+    if (path == Path::drawn) return body(std::integral_constant<Path, Path::drawn>{});
+    if (path == Path::held) return body(std::integral_constant<Path, Path::held>{});
+  }
+  if constexpr (kind != Kind::lstm3 && kind != Kind::lstm2 && kind != Kind::gru2)
+    if (path == Path::plain) return body(std::integral_constant<Path, Path::plain>{});
+  body(std::integral_constant<Path, Path::any>{});
+}
+
+// The numbers by which the gates of a token are drawn.
 template <class R>
-GLASSCELL_INLINE Vec<R> drawn_gate(const CellWeights& cell, int g, Vec<R> v, const Draws<R>& draws) {
+GLASSCELL_INLINE Draws<R> gate_draws(const CellWeights& cell, const Keys& keys, int64_t token, int unit) {
+  return Draws<R>(keys, token, unit, 0, cell.draws <= 2);
+}
+
+// Whether gate g is 0 or 1, and its slope that of its odds.
+GLASSCELL_INLINE bool by_odds(const CellWeights& cell, int g) {
+  return Stochastic(cell.stochastic[g]) == Stochastic::bernoulli;
+}
+
+// The value of gate g, one that is drawn, from what goes into its squash. Its odds go to `kept`, if
+// that is given.
+template <class R, class Store>
+GLASSCELL_INLINE Vec<R> drawn_gate(const CellWeights& cell, int g, Vec<R> v, const Draws<R>& draws, Store* kept, int n) {
   const Vec<R> u = draws.numbers[cell.draw[g]];
-  if (Stochastic(cell.stochastic[g]) == Stochastic::bernoulli)
-    return u < apply<R>(Squash(cell.squash[g]), v) ? splat(R(1)) : Vec<R>{};
-  const Vec<R> odds = logarithm<R>(u) - logarithm<R>(splat(R(1)) - u);
-  return sigmoid<R>((v + odds) / splat(R(cell.temperature[g])));
+  if (by_odds(cell, g)) {
+    const Vec<R> odds = apply<R>(Squash(cell.squash[g]), v);
+    if (kept) store(kept, odds, n);
+    return u < odds ? splat(R(1)) : Vec<R>{};
+  }
+  if (cell.temperature[g] == 1) {  // sigmoid(v + log u - log(1 - u)), without logarithms
+    const Vec<R> opens = u * exponential<R>(v);
+    return opens / (opens + (splat(R(1)) - u));
+  }
+  const Vec<R> odds = logarithm<R>(u / (splat(R(1)) - u));
+  return sigmoid<R>((v + odds) * splat(R(1) / R(cell.temperature[g])));
 }
 
 // d(that value)/dv, from the value itself.
@@ -142,7 +217,7 @@ GLASSCELL_INLINE Vec<R> gate_slope(const CellWeights& cell, int g, Vec<R> v, Vec
   const Squash squash = Squash(cell.squash[g]);
   if (!drawn || !cell.stochastic[g]) return slope<R>(squash, value);
   if (Stochastic(cell.stochastic[g]) == Stochastic::bernoulli) return slope<R>(squash, apply<R>(squash, v));
-  return value * (splat(R(1)) - value) / splat(R(cell.temperature[g]));
+  return value * (splat(R(1)) - value) * splat(R(1) / R(cell.temperature[g]));
 }
 
 // How an LSTM's input and forget gates share what they have: of the candidate, how much is written;

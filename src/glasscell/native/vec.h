@@ -109,6 +109,34 @@ GLASSCELL_INLINE V greatest(V a, V b) {
   return a > b ? a : b;
 }
 
+// v in the first n lanes, 0 in the others.
+template <class R>
+GLASSCELL_INLINE Vec<R> first_lanes(Vec<R> v, int n) {
+  if (__builtin_expect(n >= lanes<R>, 1)) return v;
+  IntVec<R> lane;
+  for (int l = 0; l < lanes<R>; ++l) lane[l] = l;
+  return lane < n ? v : Vec<R>{};
+}
+
+// The sum of the lanes, in each of them: of each half with the other, and so on.
+template <class R, int half = lanes<R> / 2>
+GLASSCELL_INLINE Vec<R> lanes_sum(Vec<R> v) {
+  if constexpr (half == 0) {
+    return v;
+  } else {
+#if defined(__clang__)
+    Vec<R> swapped;
+    for (int l = 0; l < lanes<R>; ++l) swapped[l] = v[l ^ half];
+#else
+    IntVec<R> other;
+#pragma GCC unroll 16
+    for (int l = 0; l < lanes<R>; ++l) other[l] = l ^ half;
+    const Vec<R> swapped = __builtin_shuffle(v, other);
+#endif
+    return lanes_sum<R, half / 2>(v + swapped);
+  }
+}
+
 // One bfloat16, to the nearest, ties to even; NaN stays NaN.
 GLASSCELL_INLINE bfloat16 to_bfloat16(float value) {
   uint32_t bits;

@@ -301,11 +301,11 @@ class WeightGradients {
 
   // The gains of norm(W x), norm(U h) and norm(c): sums of gradients times what was normalised.
   void sum_gains(int thread, int threads, const Finished& chunk) {
-    constexpr int side = 8;  // vectors summed side by side
+    constexpr int side = 4;  // vectors summed side by side
     const int G = columns.gates, blocks = (H + side * L - 1) / (side * L);
     const int rows = 2 * G + (kind == Kind::norm_lstm ? 1 : 0);
     const Range mine = share(rows * blocks, thread, threads);
-    const ptrdiff_t width_of_kept = ptrdiff_t(2 * G) * H + 4;
+    const ptrdiff_t width_of_kept = kept_width(G, H);
     for (int i = mine.first; i < mine.end; ++i) {
       const int row = i / blocks, j = i % blocks * side * L;
       const bool of_cell = row == 2 * G;

@@ -156,7 +156,7 @@ class Chance:
             return RunNoise(training=False, zoneout=self.zoneout) if any(self.zoneout) else None
         mask = None
         if self.recurrent_dropout:
-            mask = F.dropout(torch.ones_like(h_0), self.recurrent_dropout)
+            mask = _mask(h_0, self.recurrent_dropout)
         if not cell.is_stochastic and not any(self.zoneout):
             return None if mask is None else RunNoise(mask=mask)
         seed = int(torch.randint(2**63 - 1, ()))
@@ -166,4 +166,15 @@ class Chance:
         """The weights of one run."""
         if not self.weight_dropout or not training:
             return w
-        return w._replace(U=F.dropout(w.U, self.weight_dropout))
+        return w._replace(U=w.U * _mask(w.U, self.weight_dropout))
+
+
+def _mask(like: Tensor, p: float) -> Tensor:
+    """0 with probability p, else 1 / (1 - p).
+
+    On the CPU torch's dropout draws its numbers one by one, and `rand` several at once.
+    """
+    if not like.is_cpu:
+        return F.dropout(torch.ones_like(like), p)
+    stays = torch.rand(like.shape) >= p
+    return stays.to(like.dtype).div_(1 - p)

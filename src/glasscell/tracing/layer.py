@@ -145,7 +145,9 @@ class LayerTrace:
             dtype: in which to compute it; the record's own if None.
         """
         gates = self._gates.to(dtype or self._gates.dtype)
-        return carry_of(self.definition, gates, self.edits, self.noise)
+        c, c_0, packing = self.record.c, self.c_0, self.layout.packing
+        scale = scale_of(self.definition, c, c_0, packing, self.reverse)
+        return carry_of(self.definition, gates, self.edits, self.noise, scale)
 
     @property
     def why_no_carry(self) -> str:
@@ -238,12 +240,17 @@ class LayerTrace:
 
 
 def carry_of(
-    cell: Cell, gates: Tensor, edits: Sequence[RunEdit], noise: RunNoise | None
+    cell: Cell,
+    gates: Tensor,
+    edits: Sequence[RunEdit],
+    noise: RunNoise | None,
+    scale: Tensor | float,
 ) -> tuple[Tensor, Tensor] | None:
     """(N, H) each, what stays of the state and what is written to it, over a run's tokens.
 
     Args:
         gates: (N, G, H) what the run went on with.
+        scale: what `scale_of` gives.
     """
     carry = cell.carry(gates)
     if carry is None:
@@ -252,12 +259,28 @@ def carry_of(
     N, H = keep.shape
     held = None if noise is None else what_stays(noise, cell.state, N, H, keep)
     if held is not None:
-        keep, write = held + (1 - held) * keep, (1 - held) * write
+        scale = scale.to(keep) if isinstance(scale, Tensor) else scale
+        keep, write = held * scale + (1 - held) * keep, (1 - held) * write
     for edit in edits:
         if edit.quantity == cell.state:
             scale, shift = (table.to(keep) for table in edit.of_tokens())
             keep, write = kept(scale) * keep, kept(scale) * write + shift
     return keep, write
+
+
+def scale_of(
+    cell: Cell, c: Tensor | None, c_0: Tensor | None, packing: Packing, reverse: bool
+) -> Tensor | float:
+    """(N, H) what 1 of the old state is in the scale of the new one: exp(m_{t-1} - m_t) where a
+    stabilizer m says the scale, else 1.
+
+    Args:
+        c: (N, C*H) what was carried, and (B, C*H) c_0 what it started from.
+    """
+    if c is None or c_0 is None or "stabilizer" not in cell.carried:
+        return 1.0
+    m, m_0 = (of_carried(t, cell, "stabilizer").detach() for t in (c, c_0.to(c)))
+    return (packing.previous(m, m_0, reverse) - m).exp()
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,21 @@ import torch
 from torch import Tensor
 
 from glasscell.engines import Call, Packing
+from glasscell.engines.call import Steps
 from glasscell.engines.replay import scan
-from glasscell.tracing.layer import carry_of
+from glasscell.tracing.layer import carry_of, scale_of
 
 
-def keep_of(call: Call, gates: Tensor) -> Tensor | None:
+def keep_of(call: Call, steps: Steps) -> Tensor | None:
     """(N, H) which part of the state each step keeps: f in an LSTM, z in a GRU, edits of the state
     and zoneout included. None for a cell that writes its whole state anew.
 
     Args:
-        gates: (N, G, H) of the call's tokens.
+        steps: of the call's tokens.
     """
-    carry = carry_of(call.cell, gates, call.edits, call.noise)
+    assert steps.gates is not None
+    scale = scale_of(call.cell, steps.c, call.c_0, call.packing, call.reverse)
+    carry = carry_of(call.cell, steps.gates, call.edits, call.noise, scale)
     return None if carry is None else carry[0]
 
 

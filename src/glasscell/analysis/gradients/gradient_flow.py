@@ -255,7 +255,7 @@ def _norms(run: Run, copies: Copies) -> dict[str, Tensor]:
         norms["cell"] = norm(d_state)
     for k, gate in enumerate(run.cell.gates):
         norms[f"d {gate.name}"] = norm(d.gates[:, k])
-    keep = keep_of(call, steps.gates)
+    keep = keep_of(call, steps)
     if keep is None:
         return {**norms, "through_gates": norm(d_state)}
     along = carried(keep, d_state, call.packing)

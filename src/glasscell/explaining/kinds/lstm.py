@@ -81,10 +81,18 @@ def tell_lstm(cell: LSTM, setting: Setting) -> Telling:
 
 
 def memory_part(
-    setting: Setting, before: Sequence[Told], right: Expression, words: tuple[str, ...]
+    setting: Setting,
+    before: Sequence[Told],
+    right: Expression,
+    words: tuple[str, ...],
+    old: Expression = C_BEFORE,
 ) -> StatePart:
-    """The part about a cell state."""
-    equations = (*before, *held(setting, "cell", "c_t", right, C_BEFORE))
+    """The part about a cell state.
+
+    Args:
+        old: what zoneout holds.
+    """
+    equations = (*before, *held(setting, "cell", "c_t", right, old))
     return StatePart("The cell state $c_t$", words, equations, {"c_t": "the new cell state"})
 
 
