@@ -149,6 +149,84 @@ def test_a_stream_takes_its_steps():
         assert_close(stream.step(x[t]), output[t])
 
 
+def test_what_it_learns_beside_the_weights_and_draws_by_itself():
+    decay = torch.nn.Parameter(torch.tensor(0.9, dtype=torch.float64))
+
+    def leaking(now):
+        dropped = torch.nn.functional.dropout(now.gate("candidate"), 0.5)
+        return now.carry(decay * now.before() + dropped)
+
+    layer = glasscell.LSTM(I, H, cell=make_custom(leaking, gates=("candidate",))).double()
+    x = torch.randn(T, B, I, dtype=torch.float64)
+
+    def loss(shift: float) -> torch.Tensor:
+        torch.manual_seed(3)
+        with torch.no_grad():
+            decay.add_(shift)
+        return layer(x)[0].sum()
+
+    found = [torch.autograd.grad(loss(0.0), [decay, layer.weight_ih_l0])]
+    step = 1e-6
+    numeric = (loss(step) - loss(-2 * step)) / (2 * step)
+    loss(step)
+    torch.testing.assert_close(found[0][0], numeric.detach(), rtol=1e-6, atol=1e-6)
+    assert found[0][1].abs().sum() > 0
+
+
+def test_what_comes_back_to_each_gate_is_told_unless_it_draws():
+    decay = torch.nn.Parameter(torch.tensor(0.9, dtype=torch.float64))
+    x = torch.randn(T, B, I, dtype=torch.float64)
+    for rate in (0.0, 0.5):
+
+        def leaking(now, rate=rate):
+            g = now.gate("candidate")
+            return now.carry(decay * now.before() + torch.nn.functional.dropout(g, rate))
+
+        layer = glasscell.LSTM(I, H, cell=make_custom(leaking, gates=("candidate",))).double()
+        decay.grad = None
+        with glasscell.trace(layer, gradients=True) as trace:
+            output = layer(x)[0]
+            if rate:
+                with pytest.raises(ValueError, match="step: it draws random numbers"):
+                    output.sum().backward()
+                continue
+            output.sum().backward()
+        later = torch.arange(T, 0, -1, dtype=torch.float64)[:, None, None]
+        expected = sum(
+            0.9**k * (later > k).double() for k in range(T)
+        )  # dL/dc_t of c_t = 0.9 c + g
+        torch.testing.assert_close(trace["l0"].grad.cell, expected.expand(T, B, H))
+        assert decay.grad is not None
+
+
+def test_what_a_step_changes_in_place_is_its_own():
+    def plain(now):
+        return now.carry(now.before() + now.gate("candidate"))
+
+    def changing(now):
+        g = now.gate("candidate")
+        c = now.carry(now.before() + g)
+        for given in (now.x, now.h, now.before()):
+            given.mul_(0.5)
+        return c
+
+    x, hx = torch.randn(T, B, I), (torch.randn(1, B, H), torch.randn(1, B, H))
+    kept = [t.clone() for t in (x, *hx)]
+    results = []
+    for function in (plain, changing):
+        torch.manual_seed(0)
+        layer = glasscell.LSTM(I, H, cell=make_custom(function, gates=("candidate",)))
+        with torch.no_grad():
+            results.append(layer(x, hx)[0])
+    assert torch.equal(*results)
+    assert all(torch.equal(a, b) for a, b in zip((x, *hx), kept, strict=True))
+
+
+def test_it_has_no_projection():
+    with pytest.raises(InputError, match="proj_size: a cell of one's own has no projection"):
+        glasscell.LSTM(I, H, proj_size=2, cell=WRITTEN)
+
+
 def test_a_trace_of_it_cannot_be_written_down(tmp_path):
     _, spelt = pair()
     with glasscell.trace(spelt) as trace:
@@ -163,8 +241,16 @@ def test_a_trace_of_it_cannot_be_written_down(tmp_path):
     [
         (lambda: make_custom("lstm", gates=("a",)), "function: expected a function, got str"),
         (lambda: make_custom(lstm, gates=()), "gates: expected one or more"),
-        (lambda: make_custom(lstm, gates=("a", "a")), "each with a name of its own"),
+        (
+            lambda: make_custom(lstm, gates=("a", "a")),
+            "each to have a name of its own, such as input_gate, got 'a'",
+        ),
         (lambda: make_custom(lstm, gates=("a",), carried=("memory",)), '"cell" first, got'),
+        (lambda: make_custom(lstm, gates=("",)), "a name of its own, such as input_gate, got ''"),
+        (lambda: make_custom(lstm, gates=("my gate",)), "got 'my gate'"),
+        (lambda: make_custom(lstm, gates=("hidden",)), "got 'hidden'"),
+        (lambda: make_custom(lstm, gates=("cell",)), "got 'cell'"),
+        (lambda: make_custom(lstm, gates=("a",), carried=("cell", "cell")), "got 'cell'"),
         (
             lambda: make_custom(lstm, gates=(GateMap("a", "a", TANH, ("x",)),)),
             "a: a cell of one's own runs it reading x h, got x",
@@ -189,6 +275,8 @@ def test_definitions_that_make_no_sense(make, message):
         (lambda now: now.carry(now.h, "memory"), "carries cell beside h, got 'memory'"),
         (lambda now: None, r"expected it to return h_t, \(2, 5\), got NoneType"),
         (lambda now: now.h[:, :3], r"expected it to return h_t, \(2, 5\), got \(2, 3\)"),
+        (lambda now: now.carry(now.h[:, :1]), r"of a tensor, \(2, 5\), got \(2, 1\)"),
+        (lambda now: now.gate("candidate", now.h[:1]), r"of a tensor, \(2, 5\), got \(1, 5\)"),
     ],
 )
 def test_mistakes_in_a_step_say_where(function, message):

@@ -325,12 +325,36 @@ def test_something_else_is_no_cell():
 
 
 def _gate(name: str, *reads: str, squash=SIGMOID) -> GateMap:
-    return GateMap(name, name[0], squash, reads)
+    """By its name, "reset_gate", or letter and name, "z:update_gate"."""
+    letter, _, rest = name.rpartition(":")
+    return GateMap(rest, letter or rest[0], squash, reads)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: LSTM(candidate=None), "candidate: expected a gate map, got None"),
+        (lambda: GRU(update_gate=None), "update_gate: expected a gate map, got None"),
+        (lambda: RNN(hidden=None), "hidden: expected a gate map, got None"),
+        (lambda: SLSTM(input_gate=None), "input_gate: expected a gate map, got None"),
+        (lambda: MUT(candidate="tanh"), "candidate: expected a gate map, got 'tanh'"),
+        (lambda: LSTM(forget_gate=_gate("i:forget_gate", "x", "h")), "'f', got .* and 'i'"),
+        (lambda: LSTM(forget_gate=LSTM().input_gate), "expected its own name and letter"),
+        (lambda: LSTM(output_squash=None), "output_squash: expected a squash"),
+        (lambda: LSTM(output_squash="tanh"), "output_squash: expected a squash"),
+        (lambda: GRU(reset_after="no"), "reset_after: expected True or False, got 'no'"),
+        (
+            lambda: LSTM(input_gate=None, sharing="complement", beta=100.0),
+            "beta: expected from -60 to 60, got 100",
+        ),
+        (
+            lambda: GateMap("g", "g", SIGMOID, stochastic="gumbel", temperature="a"),
+            "temperature: expected more than 0, got 'a'",
+        ),
+        (
+            lambda: GateMap("g", "g", EXPONENTIAL, stochastic="bernoulli"),
+            "exponential, which gives no odds",
+        ),
         (lambda: LSTM(sharing="half"), "sharing: expected one of"),
         (lambda: LSTM(sharing="complement"), '"complement" takes 1 of input_gate and forget_gate'),
         (
@@ -346,18 +370,21 @@ def _gate(name: str, *reads: str, squash=SIGMOID) -> GateMap:
             lambda: LSTM(input_gate=_gate("input_gate", "x", "h", "c")),
             r"input_gate: an LSTM runs it reading x \[h\] \[c_prev\], got x h c",
         ),
-        (lambda: LSTM(candidate=_gate("candidate", "x", "h", "c_prev")), "candidate: an LSTM runs"),
-        (lambda: LSTM(candidate=_gate("candidate", "h")), "candidate: an LSTM runs"),
         (
-            lambda: LSTM(candidate=_gate("candidate", "x")),
+            lambda: LSTM(candidate=_gate("g:candidate", "x", "h", "c_prev")),
+            "candidate: an LSTM runs",
+        ),
+        (lambda: LSTM(candidate=_gate("g:candidate", "h")), "candidate: an LSTM runs"),
+        (
+            lambda: LSTM(candidate=_gate("g:candidate", "x")),
             "all gates of an LSTM to read h or none",
         ),
-        (lambda: GRU(update_gate=_gate("update_gate", "x")), "all gates of a GRU to read h"),
+        (lambda: GRU(update_gate=_gate("z:update_gate", "x")), "all gates of a GRU to read h"),
         (
             lambda: GRU(
                 reset_gate=_gate("reset_gate", "x"),
-                update_gate=_gate("update_gate", "x"),
-                candidate=_gate("candidate", "x"),
+                update_gate=_gate("z:update_gate", "x"),
+                candidate=_gate("n:candidate", "x"),
             ),
             "expected reset_gate=None",
         ),
@@ -368,14 +395,14 @@ def _gate(name: str, *reads: str, squash=SIGMOID) -> GateMap:
         (lambda: SLSTM(output_gate=_gate("output_gate", "x")), "an slstm runs it reading"),
         (
             lambda: SLSTM(forget_gate=replace(SLSTM().forget_gate, stochastic="bernoulli")),
-            "no probability",
+            "gives no odds",
         ),
         (lambda: GateRecurrence(output_gate=_gate("output_gate", "x", "h")), "runs it reading"),
         (lambda: NormalisedGRU(reset_gate=_gate("reset_gate", "x")), "runs it reading"),
         (lambda: MUT(reset_gate=_gate("reset_gate", "x", "c")), "reset_gate: a MUT cell runs it"),
         (lambda: MUT(reset_gate=_gate("reset_gate", "h", "tanh_h")), "to read h or tanh_h"),
         (
-            lambda: MUT(candidate=_gate("candidate", "x", squash=TANH)),
+            lambda: MUT(candidate=_gate("n:candidate", "x", squash=TANH)),
             r"reading .*\[tanh_x\] h, got x",
         ),
     ],

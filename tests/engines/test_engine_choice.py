@@ -178,3 +178,21 @@ def test_an_unknown_engine_is_refused_when_it_is_named(layer_class):
     with pytest.raises(ValueError, match=expected):
         layer.engine = "cuda"
     assert layer.engine == "auto"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "lstm(forget_gate=gate(squash=exponential))",
+        "lstm(output_squash=exponential)",
+        "gru(candidate=gate(squash=exponential))",
+        "rnn(hidden=gate(squash=exponential))",
+        "slstm(candidate=gate(squash=exponential))",
+    ],
+)
+def test_exponentials_stand_in_an_slstms_two_gates_alone(line):
+    torch.manual_seed(0)
+    layer = glasscell.Recurrent(3, 4, cell=line)
+    choice = glasscell.explain_engine(layer, torch.randn(5, 2, 3))
+    assert choice.engine == "reference"
+    assert "do not know the squash exponential" in str(choice.refusals["native"])

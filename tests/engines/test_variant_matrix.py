@@ -29,10 +29,10 @@ from glasscell.engines.unrolled import unrolled
 
 # What the kernels do not run, and why. All others they do.
 NOT_NATIVE = {
-    "fgr": "no kernel for a fgr",
-    "mut1": "no kernel for a mut",
-    "mut2": "no kernel for a mut",
-    "mut3": "no kernel for a mut",
+    "fgr": "no kernel for an FGR cell",
+    "mut1": "no kernel for a MUT",
+    "mut2": "no kernel for a MUT",
+    "mut3": "no kernel for a MUT",
     "gru_reset_before": "a reset gate before the product takes two",
 }
 SCANNED = ("min_lstm", "min_gru")

@@ -136,7 +136,7 @@ def test_what_a_layer_takes_is_written_and_read_as_the_same(options, text):
 
 
 def test_a_step_of_ones_own_goes_by_its_kind():
-    own = Custom(lambda now: now.x, gates=(GateMap("hidden", "h", TANH),), carried=())
+    own = Custom(lambda now: now.x, gates=(GateMap("candidate", "g", TANH),), carried=())
     assert LayerLine.of(own).text == own.kind
 
 

@@ -8,6 +8,7 @@ from tests.tolerances import assert_close, assert_same_bits
 from torch.utils.checkpoint import checkpoint
 
 import glasscell
+from glasscell.errors import InputError
 
 T, B, I, H = 30, 5, 4, 64
 OPTIONS = {
@@ -163,3 +164,38 @@ def test_dropped_weights_are_dropped_for_the_batch_and_scale():
     grad = layer.weight_hh_l0.grad
     assert grad is not None
     assert not grad.diagonal()[output[0, 0] == 0].any()
+
+
+@pytest.mark.parametrize(
+    ("cell", "option", "why"),
+    [
+        ("min_lstm", "recurrent_dropout", "no gate of this cell reads h"),
+        ("min_gru", "recurrent_dropout", "no gate of this cell reads h"),
+        ("min_gru", "weight_dropout", "no recurrent matrix"),
+        ("indrnn", "weight_dropout", "no recurrent matrix"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(cell, option, why):
+    with pytest.raises(InputError, match=why):
+        glasscell.Recurrent(3, 4, cell=cell, **{option: 0.5})
+    glasscell.Recurrent(3, 4, cell=cell, **{option: 0.0})
+
+
+@pytest.mark.parametrize("squash", ["sigmoid", "hard_sigmoid"])
+@pytest.mark.parametrize("how", ["bernoulli", "gumbel"])
+@pytest.mark.parametrize("zoneout", [0.0, 0.3])
+def test_drawn_hidden_states_pass_back_what_autograd_finds(squash, how, zoneout):
+    """An RNN whose hidden state is itself a gate that is drawn."""
+    line = f"rnn(hidden=gate(squash={squash}, stochastic='{how}'))"
+    layer = glasscell.Recurrent(3, 4, cell=line, zoneout=zoneout, dtype=torch.float64)
+    assert layer.explain_engine(torch.zeros(5, 2, 3, dtype=torch.float64)).engine == "reference"
+    x = torch.randn(5, 2, 3, dtype=torch.float64)
+    found = []
+    for create_graph in (False, True):  # written out, and autograd's through the unrolled steps
+        torch.manual_seed(4)
+        loss = (layer(x)[0] * torch.arange(4)).sum()
+        gradients = torch.autograd.grad(loss, list(layer.parameters()), create_graph=create_graph)
+        found.append([g.detach() for g in gradients])
+    for written, unrolled in zip(*found, strict=True):
+        assert unrolled.abs().max() > 0
+        torch.testing.assert_close(written, unrolled)

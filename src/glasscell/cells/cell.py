@@ -6,7 +6,7 @@ own the weights, traces and figures read its names from here.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import groupby
 
 import torch
@@ -18,6 +18,7 @@ from glasscell.cells.gates import (
     READ_THROUGH,
     SIGMOID,
     GateMap,
+    Squash,
     Weights,
     input_term,
     recurrent_term,
@@ -100,10 +101,6 @@ class Cell(ABC):
         if weight is None or gate.name not in names:
             return None
         return weight.chunk(len(names))[names.index(gate.name)]
-
-    def reading(self, v: str) -> int:
-        """How many of the gates read "x", or "h", through a matrix."""
-        return len(self.gates_in({"x": "W", "h": "U"}[v]))
 
     @property
     def peepholes(self) -> tuple[str, ...]:
@@ -244,13 +241,35 @@ def summed_backward(dpre: Tensor, w: Weights, noise: StepNoise) -> tuple[Tensor,
     return dh_term, noise.read(dh_term.flatten(-2) @ w.U)
 
 
+def require_parts(cell: Cell) -> None:
+    """Raises ValueError where a field of a definition holds what is no such part."""
+    for each in fields(cell):  # type: ignore[arg-type]
+        usual, value = each.default, getattr(cell, each.name)
+        if isinstance(usual, GateMap):
+            if value is None and "None" in str(each.type):
+                continue
+            if not isinstance(value, GateMap):
+                raise ValueError(f"{each.name}: expected a gate map, got {value!r}")
+            if (value.name, value.letter) != (usual.name, usual.letter):
+                raise ValueError(
+                    f"{each.name}: expected its own name and letter, {usual.name!r} and "
+                    f"{usual.letter!r}, got {value.name!r} and {value.letter!r}"
+                )
+        elif isinstance(usual, Squash) and not isinstance(value, Squash):
+            raise ValueError(f"{each.name}: expected a squash, such as tanh, got {value!r}")
+        elif isinstance(usual, bool) and not isinstance(value, bool):
+            raise ValueError(f"{each.name}: expected True or False, got {value!r}")
+
+
 def require_reads(cell: Cell, *allowed: tuple[GateMap | None, str]) -> None:
-    """Raises ValueError where a gate is said to read what the cell's equations do not give it.
+    """Raises ValueError where a gate is said to read what the cell's equations do not give it, or a
+    part of the definition is none.
 
     Args:
         allowed: each gate that is there or could be, and what it reads, in order, with what may be
             left out in brackets: "x [h] [c_prev]".
     """
+    require_parts(cell)
     for gate, words in allowed:
         if gate is None:
             continue

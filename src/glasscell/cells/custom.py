@@ -19,6 +19,8 @@ from glasscell.cells.gates import SIGMOID, TANH, GateMap, Weights
 from glasscell.cells.noise import NOISELESS, StepNoise
 from glasscell.cells.now import Now, step_of
 
+TAKEN = ("hidden", "pre")  # names that every record has
+
 
 @dataclass(frozen=True)
 class Custom(Cell):
@@ -55,8 +57,15 @@ class Custom(Cell):
         if not callable(self.function):
             raise ValueError(f"function: expected a function, got {type(self.function).__name__}")
         maps = tuple(_gate_map(gate) for gate in self.gates)
-        if not maps or len({gate.name for gate in maps}) < len(maps):
-            raise ValueError("gates: expected one or more, each with a name of its own")
+        if not maps:
+            raise ValueError("gates: expected one or more, got none")
+        names = [gate.name for gate in maps] + [*self.carried]
+        for name in names:
+            if not name.isidentifier() or name in TAKEN or names.count(name) > 1:
+                raise ValueError(
+                    "gates, carried: expected each to have a name of its own, such as input_gate, "
+                    f"got {name!r}"
+                )
         object.__setattr__(self, "gates", maps)
         require_reads(self, *((gate, "x h") for gate in maps))
         if self.carried and self.carried[0] != "cell":
@@ -102,5 +111,5 @@ def _gate_map(gate: GateMap | str) -> GateMap:
     if isinstance(gate, GateMap):
         return gate
     # a candidate is g, as an LSTM's: c is the cell state
-    letter = "g" if gate == "candidate" else gate[0]
+    letter = "g" if gate == "candidate" else gate[:1]
     return GateMap(gate, letter, SIGMOID if gate.endswith("gate") else TANH)

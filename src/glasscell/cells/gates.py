@@ -12,6 +12,7 @@ lists its gates; for the LSTM that is PyTorch's `i f g o`, for the GRU `r z n`.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import NamedTuple
 
 import torch
@@ -136,8 +137,9 @@ class GateMap:
                 f"stochastic: {self.name} ends in {self.squash.name}, which gives no odds; "
                 "expected a squash from 0 to 1"
             )
-        if not self.temperature > 0:
-            raise ValueError(f"temperature: expected more than 0, got {self.temperature}")
+        is_number = isinstance(self.temperature, Real) and not isinstance(self.temperature, bool)
+        if not is_number or not 0 < float(self.temperature) < math.inf:
+            raise ValueError(f"temperature: expected more than 0, got {self.temperature!r}")
 
     @property
     def opens(self) -> bool:

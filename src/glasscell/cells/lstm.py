@@ -45,6 +45,7 @@ from glasscell.cells.gates import SIGMOID, TANH, GateMap, Squash, Weights
 from glasscell.cells.noise import NOISELESS, StepNoise
 
 SHARING = ("complement", "normalized")
+MOST_BETA = 60  # of which single precision can still take exp(beta), and its square
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,8 @@ class LSTM(Cell):
             )
         if self.beta and not (self.sharing == "complement" and self.forget_gate):
             raise ValueError(f"beta: only the complement of a forget gate has one, got {self.beta}")
+        if not -MOST_BETA <= self.beta <= MOST_BETA:
+            raise ValueError(f"beta: expected from -{MOST_BETA} to {MOST_BETA}, got {self.beta}")
 
     @property
     def keeping(self) -> tuple[GateMap, int] | None:

@@ -21,8 +21,8 @@ class Now:
     """What a step that a user wrote is given: x_t, what was carried here, and its gates.
 
     Attributes:
-        x: (B, I) the input.
-        h: (B, H) the hidden state of the step before.
+        x: (B, I) the input, a copy.
+        h: (B, H) the hidden state of the step before, a copy.
         sums: W x_t + b_x + U h_{t-1} + b_h of each gate, (B, H), by the gate's name.
     """
 
@@ -37,12 +37,14 @@ class Now:
         noise: StepNoise,
     ) -> None:
         self._cell, self._edits, self._noise = cell, edits, noise
-        self.x, self.h = x, h
+        # copies, so that what a step changes in place is its own
+        self.x, self.h, self._h = x.clone(), h.clone(), h
         names = [gate.name for gate in cell.gates]
         sums = summed_terms(x, noise.read(h), w, cell.G).unbind(-2)
         self.sums: dict[str, Tensor] = dict(zip(names, sums, strict=True))
         before = () if c is None else c.chunk(cell.C, -1)
-        self._before: dict[str, Tensor] = dict(zip(cell.carried, before, strict=True))
+        self._held: dict[str, Tensor] = dict(zip(cell.carried, before, strict=True))
+        self._before = {name: state.clone() for name, state in self._held.items()}
         self._pre: dict[str, Tensor] = {}
         self._gates: dict[str, Tensor] = {}
         self._after: dict[str, Tensor] = {}
@@ -52,6 +54,8 @@ class Now:
         maps = {gate.name: gate for gate in self._cell.gates}
         if name not in maps:
             raise ValueError(f"gate: expected one of {', '.join(maps)}, got {name!r}")
+        if v is not None:
+            _require_like(f"gate({name!r}, ...) of a tensor", v, self.sums[name])
         self._pre[name] = self.sums[name] if v is None else v
         self._gates[name] = opened(maps[name], self._pre[name], self._edits, self._noise)
         return self._gates[name]
@@ -66,7 +70,8 @@ class Now:
         zoneout holds of it is held for the next step: this one goes on with what it handed on.
         """
         self._known(name)
-        held = self._noise.held(name, value, self._before[name])
+        _require_like(f"carry(..., {name!r}) of a tensor", value, self._held[name])
+        held = self._noise.held(name, value, self._held[name])
         self._after[name] = self._edits.apply(name, held)
         return self._edits.apply(name, value) if name in self._noise.stays else self._after[name]
 
@@ -79,17 +84,21 @@ class Now:
 def step_of(now: Now, h: Any) -> Step:
     """What the user's function left, which gave back h."""
     cell = now._cell
-    if not isinstance(h, Tensor) or h.shape != now.h.shape:
-        found = tuple(h.shape) if isinstance(h, Tensor) else type(h).__name__
-        raise ValueError(f"step: expected it to return h_t, {tuple(now.h.shape)}, got {found}")
+    _require_like("it to return h_t", h, now._h)
     names = [gate.name for gate in cell.gates]
     if missing := [name for name in names if name not in now._gates]:
         raise ValueError(f"step: expected now.gate(...) of each gate, missing {missing[0]!r}")
     if missing := [name for name in cell.carried if name not in now._after]:
         raise ValueError(f"step: expected now.carry(...) of each state, missing {missing[0]!r}")
-    h = now._edits.apply("hidden", now._noise.held("hidden", h, now.h))
+    h = now._edits.apply("hidden", now._noise.held("hidden", h, now._h))
     pre, gates = (
         torch.stack([found[name] for name in names], -2) for found in (now._pre, now._gates)
     )
     states = [now._after[name] for name in cell.carried]
     return Step(pre, gates, h, torch.cat(states, -1) if states else None)
+
+
+def _require_like(what: str, found: Any, like: Tensor) -> None:
+    if not isinstance(found, Tensor) or found.shape != like.shape:
+        told = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise ValueError(f"step: expected {what}, {tuple(like.shape)}, got {told}")

@@ -85,9 +85,9 @@ class RNN(Cell):
         pre = step.pre.squeeze(-2)  # (B, H)
         own = step.h
         if "hidden" in edits.of or "hidden" in noise.stays:  # what is kept is not what came out
-            own = self.hidden.squash.apply(pre)
+            own = noise.gate(self.hidden, pre)
         dh_new, dh_held = noise.held_backward("hidden", edits.backward("hidden", dh))
-        dpre = dh_new * self.hidden.squash.slope(own)
+        dpre = dh_new * noise.slope(self.hidden, pre, own)
         dpre = added(dpre, part(d.pre, 0)).unsqueeze(-2)  # (B, 1, H)
         dh_term, dh_prev = summed_backward(dpre, w, noise)
         if w.p is not None:

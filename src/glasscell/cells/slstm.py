@@ -35,6 +35,7 @@ from glasscell.cells.cell import (
     StepGradient,
     added,
     part,
+    require_parts,
     summed_backward,
     summed_terms,
 )
@@ -64,6 +65,7 @@ class SLSTM(Cell):
     carried = ("cell", "normalizer", "stabilizer")
 
     def __post_init__(self) -> None:
+        require_parts(self)
         if self.forgetting not in FORGETTING:
             raise ValueError(f"forgetting: expected one of {FORGETTING}, got {self.forgetting!r}")
         for name in ("input_gate", "forget_gate", "candidate", "output_gate"):

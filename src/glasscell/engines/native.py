@@ -70,11 +70,11 @@ class NativeEngine:
 
 def _refuses_cell(cell: Cell) -> str | None:
     if (type(cell), cell.G) not in KINDS:
-        return f"it has no kernel for a {cell.kind} with {cell.G} gates"
+        return f"it has no kernel for {cell.noun}"
     if isinstance(cell, GRU):
         if not cell.reset_after:
             return "its kernels do one product a step; a reset gate before the product takes two"
-        if (cell.reset_gate is None) != (cell.reading("h") == 0):
+        if (cell.reset_gate is None) == bool(cell.gates_in("U")):
             return "its kernels run a GRU without a reset gate only where no gate reads h"
     exponential = ("input_gate", "forget_gate") if isinstance(cell, SLSTM) else ()
     squashes = [gate.squash for gate in cell.gates if gate.name not in exponential]
@@ -291,7 +291,7 @@ def _width_of_q(call: Call) -> int:
         return H * sum(gate.stochastic is not None for gate in cell.gates) if is_asked else 0
     if isinstance(cell, (NormalisedLSTM, NormalisedGRU)):
         return 2 * cell.G * H + 16
-    return H if isinstance(cell, SLSTM) or (cell.kind == "gru" and cell.reading("h")) else 0
+    return H if isinstance(cell, SLSTM) or (cell.kind == "gru" and cell.gates_in("U")) else 0
 
 
 def _mask(call: Call) -> Tensor | None:

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils.hooks import RemovableHandle
 
 from glasscell import ops
-from glasscell.cells import Cell, Weights, name_of, spec
+from glasscell.cells import Cell, Custom, Weights, name_of, spec
 from glasscell.engines import ENGINES, Call, Choice, Record, combined, explain
 from glasscell.engines.fused import lay_out_for_cudnn
 from glasscell.errors import InputError
@@ -117,7 +117,7 @@ class Recurrent(nn.Module):
             input_size, hidden_size, num_layers, bias, batch_first, dropout, proj_size
         )
         cell = cell_of(cell, stochastic)
-        if proj_size and not cell.has_cell_state:
+        if proj_size and (not cell.has_cell_state or isinstance(cell, Custom)):
             raise InputError(f"proj_size: {cell.noun} has no projection, got {proj_size}")
         self.cell = cell
         self.chance = Chance.of(cell, zoneout, recurrent_dropout, weight_dropout)
