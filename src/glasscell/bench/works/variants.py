@@ -25,7 +25,7 @@ from glasscell.bench.passes import (
 from glasscell.bench.scale import Scale
 from glasscell.bench.subjects import Subject
 from glasscell.bench.variant_loops import LoopedVariant, has_loop
-from glasscell.cells import VARIANTS
+from glasscell.cells import LSTM, SQUASHES, VARIANTS
 
 SIZES = ((32, 256, 100), (64, 512, 50), (32, 64, 100))  # B, H, T
 ONE_SEQUENCE = ((1, 128, 100),)
@@ -33,8 +33,14 @@ PEEPHOLE_BATCHES, PEEPHOLE_SIZES = (16, 64), (128, 256, 512)
 
 SEED = 1  # of what chance does where answers are compared
 # Steps over which answers are compared, where a difference in the last bit grows step by step: a
-# draw that is compared with a number turns with it, and layer norm makes what is small large.
-FIRST_DRAWN, FIRST_NORMALISED = 2, 10
+# draw that is compared with a number turns with it, as does a slope at a kink; layer norm makes
+# what is small large, and a cell state that nothing forgets only adds to it.
+FIRST_DRAWN, FIRST_GROWING = 2, 10
+KINKED = {
+    squash
+    for squash in SQUASHES.values()
+    if squash.name in ("relu", "hard_tanh", "hard_sigmoid", "positive")
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,11 @@ class Variant:
         """The steps over which its answer is compared."""
         if "bernoulli" in dict(self.options.get("stochastic", {})).values():
             return slice(FIRST_DRAWN)
-        return slice(FIRST_NORMALISED if self.cell.startswith("layer_norm") else None)
+        cell = VARIANTS[self.cell]
+        squashes = {*(gate.squash for gate in cell.gates), getattr(cell, "output_squash", None)}
+        never_forgets = isinstance(cell, LSTM) and cell.forget_gate is cell.sharing is None
+        grows = self.cell.startswith("layer_norm") or never_forgets or squashes & KINKED
+        return slice(FIRST_GROWING if grows else None)
 
 
 NAMED = tuple(Variant(name, name) for name, cell in VARIANTS.items() if has_loop(cell))
