@@ -1,19 +1,19 @@
 """One recurrent layer, seen from inside: every gate, state and pre-activation of every step."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from glasscell.cells import Cell, Custom, GateMap, kept
-from glasscell.engines import GradientRecord, Packing, Record, RunEdit, combined
+from glasscell.cells import Cell, Custom, GateMap
+from glasscell.engines import GradientRecord, Record, RunEdit
 from glasscell.engines.call import of_carried
-from glasscell.engines.noise import RunNoise, what_stays
+from glasscell.engines.noise import RunNoise
 from glasscell.errors import InputError
 from glasscell.nn.layout import Layout
 from glasscell.nn.record import LayerRecord
-from glasscell.tracing.step_gradients import TraceGradients, joined_gradients
+from glasscell.tracing.carry import carry_of, scale_of
+from glasscell.tracing.step_gradients import TraceGradients
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,50 +239,6 @@ class LayerTrace:
         return states if self.layout.batched else states.squeeze(0)
 
 
-def carry_of(
-    cell: Cell,
-    gates: Tensor,
-    edits: Sequence[RunEdit],
-    noise: RunNoise | None,
-    scale: Tensor | float,
-) -> tuple[Tensor, Tensor] | None:
-    """(N, H) each, what stays of the state and what is written to it, over a run's tokens.
-
-    Args:
-        gates: (N, G, H) what the run went on with.
-        scale: what `scale_of` gives.
-    """
-    carry = cell.carry(gates)
-    if carry is None:
-        return None
-    keep, write = carry
-    N, H = keep.shape
-    held = None if noise is None else what_stays(noise, cell.state, N, H, keep)
-    if held is not None:
-        scale = scale.to(keep) if isinstance(scale, Tensor) else scale
-        keep, write = held * scale + (1 - held) * keep, (1 - held) * write
-    for edit in edits:
-        if edit.quantity == cell.state:
-            scale, shift = (table.to(keep) for table in edit.of_tokens())
-            keep, write = kept(scale) * keep, kept(scale) * write + shift
-    return keep, write
-
-
-def scale_of(
-    cell: Cell, c: Tensor | None, c_0: Tensor | None, packing: Packing, reverse: bool
-) -> Tensor | float:
-    """(N, H) what 1 of the old state is in the scale of the new one: exp(m_{t-1} - m_t) where a
-    stabilizer m says the scale, else 1.
-
-    Args:
-        c: (N, C*H) what was carried, and (B, C*H) c_0 what it started from.
-    """
-    if c is None or c_0 is None or "stabilizer" not in cell.carried:
-        return 1.0
-    m, m_0 = (of_carried(t, cell, "stabilizer").detach() for t in (c, c_0.to(c)))
-    return (packing.previous(m, m_0, reverse) - m).exp()
-
-
 @dataclass(frozen=True)
 class Preactivations:
     """A layer's pre-activations, by the names of its gates."""
@@ -302,59 +258,3 @@ class Preactivations:
 
     def __dir__(self) -> list[str]:
         return [gate_map.name for gate_map in self.layer.gate_maps]
-
-
-def are_steps(calls: Sequence[LayerTrace]) -> bool:
-    """Whether the calls of a one-step cell can be the steps of one sequence batch."""
-    return len({call.layout.packing.B for call in calls}) == 1
-
-
-def joined(calls: Sequence[LayerTrace]) -> LayerTrace:
-    """The calls of a one-step cell, one after the other, as the steps of one sequence batch.
-
-    Raises:
-        InputError: the calls had batches of different sizes.
-    """
-    first = calls[0]
-    if not are_steps(calls):
-        raise InputError(
-            f"{first.name}: its calls had batches of different sizes, so they are not the steps "
-            "of one sequence; read them one by one with trace.calls(name)"
-        )
-
-    def column(name: str) -> Tensor | None:
-        pieces = [getattr(call.record, name) for call in calls]
-        return None if pieces[0] is None else torch.cat(pieces)
-
-    last = calls[-1].record
-    record = Record(
-        h=torch.cat([call.record.h for call in calls]),
-        h_n=last.h_n,
-        c_n=last.c_n,
-        c=column("c"),
-        gates=column("gates"),
-        pre=column("pre"),
-    )
-    T = len(calls)
-    packing = Packing.dense(T, first.layout.packing.B)
-    layout = Layout(packing, batched=first.layout.batched, T=T)
-    edits = combined([edit for k, call in enumerate(calls) for edit in _shifted(call, k, T)])
-    gradients = None
-    if first.gradients is not None:
-        gradients = GradientRecord()
-        gradients.found = joined_gradients(
-            [None if call.gradients is None else call.gradients.found for call in calls]
-        )
-    return replace(first, record=record, layout=layout, edits=edits, gradients=gradients)
-
-
-def _shifted(call: LayerTrace, k: int, T: int) -> list[RunEdit]:
-    """The edits of step k of T, as edits of all of them."""
-    B = call.layout.packing.B
-
-    def rows(edit: RunEdit) -> Tensor:
-        of_all = torch.full((T * B,), -1)
-        of_all[k * B : (k + 1) * B] = edit.rows
-        return of_all
-
-    return [edit._replace(rows=rows(edit)) for edit in call.edits]

@@ -17,7 +17,8 @@ from glasscell.errors import InputError
 from glasscell.nn import LayerRecord, Recurrent
 from glasscell.nn.one_step import RecurrentCell
 from glasscell.tracing import beside, black_box, storage
-from glasscell.tracing.layer import LayerTrace, are_steps, joined
+from glasscell.tracing.joining import are_steps, joined
+from glasscell.tracing.layer import LayerTrace
 from glasscell.tracing.layers import (
     Layer,
     OneStep,

@@ -6,7 +6,7 @@ from torch import Tensor
 from glasscell.engines import Call, Packing
 from glasscell.engines.call import Steps
 from glasscell.engines.replay import scan
-from glasscell.tracing.layer import carry_of, scale_of
+from glasscell.tracing.carry import carry_of, scale_of
 
 
 def keep_of(call: Call, steps: Steps) -> Tensor | None:
