@@ -1,9 +1,9 @@
 """Writes what comparisons found into docs/comparisons/ and docs/variants/findings.json.
 
-    python docs/make_findings.py text=runs/compare-topics temporal_order=runs/compare-temporal ...
+    python docs/make_findings.py text=runs/compare-topics="Python's help" ...
 
-Each argument is a name and the folder of a comparison. `make docs` then writes the variants' pages.
-Texts between the tables are kept: docs/comparisons/README.md is written by hand.
+Each argument is a name, the folder of a comparison, and its title. `make docs` then writes the
+variants' pages. docs/comparisons/README.md is written by hand.
 """
 
 import json
@@ -21,8 +21,9 @@ Comparison = dict[str, Any]
 def main(arguments: list[str]) -> None:
     found = {}
     for argument in arguments:
-        name, _, folder = argument.partition("=")
+        name, folder, title = argument.split("=", 2)
         found[name] = json.loads((Path(folder) / "comparison.json").read_text("utf-8"))
+        found[name]["title"] = title
     TABLES.mkdir(exist_ok=True)
     for name, comparison in found.items():
         (TABLES / f"{name}.md").write_text(page(comparison), "utf-8")
@@ -74,7 +75,7 @@ def of_variant(name: str, found: dict[str, Comparison]) -> str:
 def _row(comparison: Comparison, cell: Comparison) -> str:
     finding = next((f for f in comparison["findings"] if f["cell"] == cell["cell"]), None)
     worth = p = ""
-    if finding is not None and finding["difference"]["n"] > 1:
+    if finding is not None and len(finding["difference"]["values"]) > 1:
         against = "" if finding["against"] == "lstm" else f" (than `{finding['against']}`)"
         together = finding["difference"]["together"]
         sign = -1 if comparison["measure"]["lower_is_better"] else 1

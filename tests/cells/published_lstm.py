@@ -113,22 +113,23 @@ def slstm(t: Terms, *, exponential_forget: bool = False) -> Step:
     ones, i' and f', that c and n are made with. From m = 0 a first i_pre far below 0 leaves 0 / 0,
     from m = -inf never: then n >= 1.
 
-    Zoneout holds what is stored, c exp(m) and n exp(m): held and new ones meet in the larger scale.
+    Zoneout holds what is stored, c exp(m) and n exp(m): what is weighed meets in the larger scale.
     """
     pre = {k: t.both(k) for k in "ifgo"}
     log_f = pre["f"] if exponential_forget else log_sigmoid(pre["f"])
     m = np.maximum(log_f + t.before["m"], pre["i"])
     keep = t.noise.keep_c
-    if keep is not None:
-        m = np.maximum(m, t.before["m"])
     written, kept = np.exp(pre["i"] - m), np.exp(log_f + t.before["m"] - m)
     g, o = np.tanh(pre["g"]), t.drawn("o", sigmoid(pre["o"]))
     c = kept * t.before["c"] + written * g
     n = kept * t.before["n"] + written
     h = o * c / n
     if keep is not None:
-        c = (1 - keep) * c + keep * t.before["c"] * np.exp(t.before["m"] - m)
-        n = (1 - keep) * n + keep * t.before["n"] * np.exp(t.before["m"] - m)
+        with np.errstate(divide="ignore"):
+            old, new = np.log(keep) + t.before["m"], np.log1p(-np.asarray(keep)) + m
+        m = np.maximum(old, new)
+        c = np.exp(old - m) * t.before["c"] + np.exp(new - m) * c
+        n = np.exp(old - m) * t.before["n"] + np.exp(new - m) * n
     step = {f"{k}_pre": v for k, v in pre.items()}
     with np.errstate(over="ignore"):
         gates = {"i": np.exp(pre["i"]), "f": np.exp(log_f), "g": g, "o": o}

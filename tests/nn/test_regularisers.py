@@ -199,3 +199,55 @@ def test_drawn_hidden_states_pass_back_what_autograd_finds(squash, how, zoneout)
     for written, unrolled in zip(*found, strict=True):
         assert unrolled.abs().max() > 0
         torch.testing.assert_close(written, unrolled)
+
+
+@pytest.mark.parametrize("forgetting", ["sigmoid", "exponential"])
+@pytest.mark.parametrize("training", [True, False])
+def test_an_slstm_that_holds_keeps_its_scale_over_long_sequences(forgetting, training):
+    """In single precision as in double: neither a held nor a new state leaves the range."""
+    torch.manual_seed(0)
+    line = "slstm" if forgetting == "sigmoid" else "slstm(forgetting='exponential')"
+    layer = glasscell.Recurrent(16, 32, cell=line, zoneout=(0.1, 0.0)).train(training)
+    with torch.no_grad():
+        layer.bias_ih_l0[32:64] -= 2.0  # forgets, so that the scale must follow
+    x = torch.randn(600, 4, 16)
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        layer.to(dtype).zero_grad()
+        torch.manual_seed(1)
+        y, _ = layer(x.to(dtype))
+        (y * torch.arange(32, dtype=dtype)).sum().backward()
+        gradients = [p.grad.clone() for p in layer.parameters() if p.grad is not None]
+        found.append((y.detach(), *gradients))
+    for single, double in zip(*found, strict=True):
+        near = 2e-3 * double.abs().max()
+        torch.testing.assert_close(single.double(), double, rtol=2e-3, atol=near)
+
+
+@pytest.mark.parametrize(
+    ("i_pre", "f_pre", "T"), [(90.0, -1.0, 100), (110.0, -3.0, 150), (-100.0, 0.0, 60)]
+)
+def test_an_slstms_held_state_is_what_no_stabilizer_says(i_pre, f_pre, T):
+    """The first step writes with exp(i_pre), the others with 1; or all of them with exp(-100)."""
+    layer = glasscell.Recurrent(3, 1, cell="slstm", zoneout=(0.1, 0.0)).eval()
+    for weight in layer.parameters():
+        torch.nn.init.zeros_(weight)
+    with torch.no_grad():
+        layer.weight_ih_l0[0, 0] = 1.0  # i_pre
+        layer.weight_ih_l0[1, 1] = 1.0  # f_pre
+        layer.weight_ih_l0[2, 2] = 1.0  # g_pre
+    x = torch.zeros(T, 1, 3)
+    x[:, 0, 0] = i_pre if i_pre < 0 else 0.0
+    x[0, 0, 0] = i_pre
+    x[:, 0, 1] = f_pre
+    x[:, 0, 2] = torch.linspace(-1, 1, T)
+    shift = i_pre  # of all exponents, so that the largest is 0: c and n by one factor
+    C = N = torch.zeros((), dtype=torch.float64)
+    f = torch.tensor(f_pre, dtype=torch.float64).sigmoid()
+    for x_t in x.double():
+        i = (x_t[0, 0] - shift).exp()
+        C_new, N_new = f * C + i * x_t[0, 2].tanh(), f * N + i
+        C, N = 0.1 * C + 0.9 * C_new, 0.1 * N + 0.9 * N_new
+        h = 0.5 * C_new / N_new
+    found = layer(x)[0][-1, 0, 0]
+    torch.testing.assert_close(found.double(), h, rtol=1e-4, atol=1e-5)

@@ -11,12 +11,16 @@
 An exponential has no upper end, so what is computed, recorded and edited are the stabilised gates
 i' and f': dividing c and n alike by exp(m_t) changes no h. (The paper's z_t is called g_t here.)
 
-Zoneout of the cell holds C = c exp(m) and N = n exp(m), whatever m they are told in. So the old
-state is one more term of the sums, and its exponent one more that m_t is not below:
+Zoneout of the cell holds C = c exp(m) and N = n exp(m), whatever m they are told in. With m', c'
+and n' what m_t, c_t and n_t would be without it, of which the hidden state is made, it weighs the
+old state and the new one in a scale that is never below either:
 
-    m_t = max(log f_t + m_{t-1}, log i_t, m_{t-1})
-    rho_t = exp(m_{t-1} - m_t)                        one of the old state in the new scale
-    c_t = k * rho_t * c_{t-1} + (1 - k) * (f'_t * c_{t-1} + i'_t * g_t)           n_t likewise
+    m_t = max(log k + m_{t-1}, log(1 - k) + m')
+    rho_t = exp(log k + m_{t-1} - m_t)                how much is held of the old state
+    nu_t = exp(log(1 - k) + m' - m_t)                 how much comes of the new one
+    c_t = rho_t * c_{t-1} + nu_t * c'                 n_t likewise
+
+So that where k is 1 all three stay as they were, and where it is 0 none of them is held.
 
 A normalizer is a sum of what was written, and not negative; an initial one is taken to be so. What
 h_t divides by is at least the smallest normal number, and so a given n_0 < 0 makes h huge.
@@ -96,6 +100,14 @@ class SLSTM(Cell):
         i, f, g, _ = gates.unbind(-2)
         return f, i * g
 
+    def largest(self, i_pre: Tensor, f_pre: Tensor, m_prev: Tensor) -> Tensor:
+        """m_t, before any edit and without zoneout."""
+        return torch.maximum(self._kept(f_pre, m_prev), i_pre)
+
+    def _kept(self, f_pre: Tensor, m_prev: Tensor) -> Tensor:
+        """log f_t + m_{t-1}."""
+        return m_prev + (F.logsigmoid(f_pre) if self.forgetting == "sigmoid" else f_pre)
+
     def preactivations(self, x: Tensor, h: Tensor, w: Weights) -> tuple[Tensor, None]:
         return summed_terms(x, h, w, self.G), None
 
@@ -113,21 +125,19 @@ class SLSTM(Cell):
         pre = summed_terms(x, noise.read(h), w, self.G)
         i_pre, f_pre, g_pre, o_pre = pre.unbind(-2)
 
-        log_f = F.logsigmoid(f_pre) if self.forgetting == "sigmoid" else f_pre
-        largest = torch.maximum(log_f + m_prev, i_pre)
-        if "cell" in noise.stays:
-            largest = torch.maximum(largest, m_prev)
-        m_t = edits.apply("stabilizer", largest)
-        i = edits.apply("input_gate", (i_pre - m_t).exp())
-        f = edits.apply("forget_gate", (log_f + m_prev - m_t).exp())
+        m_t = m_new = edits.apply("stabilizer", self.largest(i_pre, f_pre, m_prev))
+        i = edits.apply("input_gate", (i_pre - m_new).exp())
+        f = edits.apply("forget_gate", (self._kept(f_pre, m_prev) - m_new).exp())
         g = edits.apply("candidate", noise.gate(self.candidate, g_pre))
         c_new, n_new = f * c_prev + i * g, f * n_prev + i
         c_shown, n_shown = edits.apply("cell", c_new), edits.apply("normalizer", n_new)
         c_t, n_t = c_shown, n_shown
         if "cell" in noise.stays:  # what is shown is not what is held
-            rho = (m_prev - m_t).exp()
-            c_t = edits.apply("cell", noise.held("cell", c_new, rho * c_prev))
-            n_t = edits.apply("normalizer", noise.held("cell", n_new, rho * n_prev))
+            held, moved = exponents(noise.stays["cell"], m_prev, m_new)
+            m_t = edits.apply("stabilizer", torch.maximum(held, moved))
+            rho, nu = (held - m_t).exp(), (moved - m_t).exp()
+            c_t = edits.apply("cell", rho * c_prev + nu * c_new)
+            n_t = edits.apply("normalizer", rho * n_prev + nu * n_new)
 
         o = edits.apply("output_gate", noise.gate(self.output_gate, o_pre))
         h_new = o * c_shown / _at_least_tiny(n_shown)
@@ -153,10 +163,12 @@ class SLSTM(Cell):
         c_prev, n_prev, m_prev = c.chunk(3, -1)  # each (B, H)
         c_t, n_t, m_t = step.c.chunk(3, -1)
         i, f, g, o = step.gates.unbind(-2)
-        if "cell" in noise.stays:  # what is shown is not what is held
-            c_t = edits.apply("cell", f * c_prev + i * g)
-            n_t = edits.apply("normalizer", f * n_prev + i)
         i_pre, f_pre, _, _ = step.pre.unbind(-2)
+        kept = self._kept(f_pre, m_prev)
+        m_new, c_new, n_new = m_t, f * c_prev + i * g, f * n_prev + i
+        if "cell" in noise.stays:  # what is shown is not what is held
+            m_new = edits.apply("stabilizer", self.largest(i_pre, f_pre, m_prev))
+            c_t, n_t = edits.apply("cell", c_new), edits.apply("normalizer", n_new)
         _, _, g_slope, o_slope = self.slopes(step, edits, noise)
         dh = torch.zeros_like(step.h) if d.h is None else edits.backward("hidden", d.h)
         dh_new, dh_held = noise.held_backward("hidden", dh)
@@ -170,36 +182,35 @@ class SLSTM(Cell):
         dc_shown = shown * o / floor
         dn_shown = -torch.where(n_t == floor, shown * o * c_t / floor / floor, 0)
 
-        # c_t = f'_t * c_{t-1} + i'_t * g_t,  n_t = f'_t * n_{t-1} + i'_t
-        dc_new, dc_old = noise.held_backward("cell", edits.backward("cell", dc))
-        dn_new, dn_old = noise.held_backward("cell", edits.backward("normalizer", dn))
+        # c_t = rho_t * c_{t-1} + nu_t * c',  n_t likewise,  m_t = max(log k + m_{t-1}, ...)
+        dc_new, dn_new = edits.backward("cell", dc), edits.backward("normalizer", dn)
+        dc_held = dn_held = dm_held = None
+        dm_new = dm
+        if "cell" in noise.stays:
+            held, moved = exponents(noise.stays["cell"], m_prev, m_new)
+            rho, nu = (held - m_t).exp(), (moved - m_t).exp()
+            dc_held, dn_held = rho * dc_new, rho * dn_new
+            dm_held = dc_held * c_prev + dn_held * n_prev
+            dc_new, dn_new = nu * dc_new, nu * dn_new
+            dm_new = dc_new * c_new + dn_new * n_new
+            dm = dm - dm_held - dm_new
+            dm_own, share = edits.backward("stabilizer", dm), _share(held, moved)
+            dm_held, dm_new = dm_held + share * dm_own, dm_new + (1 - share) * dm_own
         dc_new, dc = dc_new + edits.backward("cell", dc_shown), dc + dc_shown
         dn_new, dn = dn_new + edits.backward("normalizer", dn_shown), dn + dn_shown
+
+        # c' = f'_t * c_{t-1} + i'_t * g_t,  n' = f'_t * n_{t-1} + i'_t
         di = added(dc_new * g + dn_new, part(d.gates, 0))
         df = added(dc_new * c_prev + dn_new * n_prev, part(d.gates, 1))
         dg = added(dc_new * i, part(d.gates, 2))
         dg_pre = added(edits.backward("candidate", dg) * g_slope, part(d.pre, 2))
 
-        # i'_t = exp(i_pre - m_t),  f'_t = exp(log f_t + m_{t-1} - m_t)
-        log_f = F.logsigmoid(f_pre) if self.forgetting == "sigmoid" else f_pre
-        i_own, f_own = (i_pre - m_t).exp(), (log_f + m_prev - m_t).exp()
-        along_i = edits.backward("input_gate", di) * i_own
-        along_f = edits.backward("forget_gate", df) * f_own
-
-        dc_held = dn_held = dm_held = None
-        dm = dm - along_i - along_f
-        if dc_old is not None and dn_old is not None:  # rho_t = exp(m_{t-1} - m_t)
-            rho = (m_prev - m_t).exp()
-            dc_held, dn_held = rho * dc_old, rho * dn_old
-            dm_held = dc_held * c_prev + dn_held * n_prev
-            dm = dm - dm_held
-
-        # m_t = max(log f_t + m_{t-1}, i_pre), and m_{t-1} where the cell is held
-        dm_own, kept = edits.backward("stabilizer", dm), log_f + m_prev
-        if dm_held is not None:
-            of_old = _share(m_prev, torch.maximum(kept, i_pre))
-            dm_held, dm_own = dm_held + of_old * dm_own, (1 - of_old) * dm_own
-        share = _share(kept, i_pre)
+        # i'_t = exp(i_pre - m'),  f'_t = exp(log f_t + m_{t-1} - m')
+        along_i = edits.backward("input_gate", di) * (i_pre - m_new).exp()
+        along_f = edits.backward("forget_gate", df) * (kept - m_new).exp()
+        dm_new = dm_new - along_i - along_f
+        dm = dm + dm_new if "cell" in noise.stays else dm_new
+        dm_own, share = edits.backward("stabilizer", dm_new), _share(kept, i_pre)
         di_pre = added(along_i + dm_own * (1 - share), part(d.pre, 0))
         dkept = along_f + dm_own * share
         df_pre = dkept * (-f_pre).sigmoid() if self.forgetting == "sigmoid" else dkept
@@ -218,6 +229,12 @@ class SLSTM(Cell):
             m=o * c_t / floor,
             dVm=dh_new,
         )
+
+
+def exponents(k: Tensor | float, m_prev: Tensor, m_new: Tensor) -> tuple[Tensor, Tensor]:
+    """log k + m_{t-1} and log(1 - k) + m': what the held and the new state are told in."""
+    stays = torch.as_tensor(k, dtype=m_prev.dtype, device=m_prev.device)
+    return stays.log() + m_prev, (-stays).log1p() + m_new
 
 
 def _at_least_tiny(n: Tensor) -> Tensor:

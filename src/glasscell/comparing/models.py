@@ -55,6 +55,11 @@ def cells_named(names: Sequence[str] | str) -> tuple[str, ...]:
         names = split_outside(names, ",")
     found = []
     for name in names:
+        if not isinstance(name, str):
+            raise UserError(
+                "cells: expected names or lines, which another process can read, got "
+                f"{type(name).__name__}"
+            )
         try:
             own = LayerLine.read(name.strip()).text
         except ValueError as error:

@@ -42,6 +42,10 @@ def cell_of(cell: Cell | str, stochastic: Stochastic) -> Cell:
         InputError: no such cell or gate.
         TypeError: something else than a name, a line or a `Cell`.
     """
+    if isinstance(cell, str) and "+" in cell:
+        raise InputError(
+            f"cell: a layer takes its options beside the cell, as zoneout=0.1, got {cell!r}"
+        )
     try:
         cell = spec.named(cell)
         hows = drawn_gates(stochastic)
@@ -83,8 +87,9 @@ def _drawn(cell: Cell, hows: Mapping[str, str]) -> Cell:
     for name, how in hows.items():
         field = name if name in own else f"{name}_gate"
         if field not in own:
-            there = ", ".join(gate.removesuffix("_gate") for gate, g in own.items() if g.opens)
-            raise ValueError(f"stochastic: this cell has the gates {there}, got {name!r}")
+            there = [gate.removesuffix("_gate") for gate, g in own.items() if g.opens]
+            told = f"has the gates {', '.join(there)}" if there else "has no gates that open"
+            raise ValueError(f"stochastic: this cell {told}, got {name!r}")
         changed[field] = replace(own[field], stochastic=how)
     return replace(cell, **changed)  # type: ignore[type-var]
 
@@ -176,5 +181,5 @@ def _mask(like: Tensor, p: float) -> Tensor:
     """
     if not like.is_cpu:
         return F.dropout(torch.ones_like(like), p)
-    stays = torch.rand(like.shape) >= p
+    stays = torch.rand(like.shape, dtype=torch.float32, device=like.device) >= p
     return stays.to(like.dtype).div_(1 - p)

@@ -1,10 +1,13 @@
 """What stays of a state and what is written to it, over a run's tokens, as the run had it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from glasscell.cells import Cell, kept
+from glasscell.cells import SLSTM, Cell, kept
+from glasscell.cells.slstm import exponents
 from glasscell.engines import Packing, RunEdit
 from glasscell.engines.call import of_carried
 from glasscell.engines.noise import RunNoise, what_stays
@@ -15,23 +18,23 @@ def carry_of(
     gates: Tensor,
     edits: Sequence[RunEdit],
     noise: RunNoise | None,
-    scale: Tensor | float,
+    scales: Callable[[Tensor | float], tuple[Tensor, Tensor] | None],
 ) -> tuple[Tensor, Tensor] | None:
     """(N, H) each, what stays of the state and what is written to it, over a run's tokens.
 
     Args:
         gates: (N, G, H) what the run went on with.
-        scale: what `scale_of` gives.
+        scales: as `Scales`.
     """
     carry = cell.carry(gates)
     if carry is None:
         return None
     keep, write = carry
     N, H = keep.shape
-    held = None if noise is None else what_stays(noise, cell.state, N, H, keep)
-    if held is not None:
-        scale = scale.to(keep) if isinstance(scale, Tensor) else scale
-        keep, write = held * scale + (1 - held) * keep, (1 - held) * write
+    stays = None if noise is None else what_stays(noise, cell.state, N, H, keep)
+    if stays is not None:
+        held, moved = scales(stays) or (stays, 1 - stays)
+        keep, write = held + moved * keep, moved * write
     for edit in edits:
         if edit.quantity == cell.state:
             scale, shift = (table.to(keep) for table in edit.of_tokens())
@@ -39,16 +42,38 @@ def carry_of(
     return keep, write
 
 
-def scale_of(
-    cell: Cell, c: Tensor | None, c_0: Tensor | None, packing: Packing, reverse: bool
-) -> Tensor | float:
-    """(N, H) what 1 of the old state is in the scale of the new one: exp(m_{t-1} - m_t) where a
-    stabilizer m says the scale, else 1.
+@dataclass(frozen=True)
+class Scales:
+    """How much zoneout holds of the old state and takes of the new one, where a stabilizer says
+    in what scale either is told.
 
-    Args:
+    Attributes:
+        pre: (N, G, H) what went into the gates.
         c: (N, C*H) what was carried, and (B, C*H) c_0 what it started from.
     """
-    if c is None or c_0 is None or "stabilizer" not in cell.carried:
-        return 1.0
-    m, m_0 = (of_carried(t, cell, "stabilizer").detach() for t in (c, c_0.to(c)))
-    return (packing.previous(m, m_0, reverse) - m).exp()
+
+    cell: Cell
+    pre: Tensor | None
+    c: Tensor | None
+    c_0: Tensor | None
+    packing: Packing
+    reverse: bool
+    edits: Sequence[RunEdit]
+
+    def __call__(self, stays: Tensor | float) -> tuple[Tensor, Tensor] | None:
+        """(N, H) each; None where nothing but `stays` says it."""
+        if not isinstance(self.cell, SLSTM) or self.c is None or self.c_0 is None:
+            return None
+        assert self.pre is not None
+        exact = torch.promote_types(self.c.dtype, torch.float32)
+        c, c_0, pre = (t.detach().to(exact) for t in (self.c, self.c_0, self.pre))
+        m, m_0 = (of_carried(t, self.cell, "stabilizer") for t in (c, c_0))
+        m_prev = self.packing.previous(m, m_0, self.reverse)
+        i_pre, f_pre, _, _ = pre.unbind(-2)
+        m_new = self.cell.largest(i_pre, f_pre, m_prev)
+        for edit in self.edits:
+            if edit.quantity == "stabilizer":
+                scale, shift = (table.to(m) for table in edit.of_tokens())
+                m_new = kept(scale) * m_new + shift
+        held, moved = exponents(stays, m_prev, m_new)
+        return (held - m).exp(), (moved - m).exp()

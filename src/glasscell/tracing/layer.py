@@ -12,7 +12,7 @@ from glasscell.engines.noise import RunNoise
 from glasscell.errors import InputError
 from glasscell.nn.layout import Layout
 from glasscell.nn.record import LayerRecord
-from glasscell.tracing.carry import carry_of, scale_of
+from glasscell.tracing.carry import Scales, carry_of
 from glasscell.tracing.step_gradients import TraceGradients
 
 
@@ -146,8 +146,9 @@ class LayerTrace:
         """
         gates = self._gates.to(dtype or self._gates.dtype)
         c, c_0, packing = self.record.c, self.c_0, self.layout.packing
-        scale = scale_of(self.definition, c, c_0, packing, self.reverse)
-        return carry_of(self.definition, gates, self.edits, self.noise, scale)
+        pre, cell = self.record.pre, self.definition
+        scales = Scales(cell, pre, c, c_0, packing, self.reverse, self.edits)
+        return carry_of(cell, gates, self.edits, self.noise, scales)
 
     @property
     def why_no_carry(self) -> str:

@@ -17,7 +17,7 @@ from glasscell.files import write_file
 from glasscell.nn.layout import Layout
 from glasscell.tracing.layer import LayerTrace
 
-FORMAT = "glasscell trace 2"
+FORMAT = "glasscell trace 3"
 TABLES = ("rows", "scale", "shift")  # of an edit, in the order of `RunEdit`
 
 

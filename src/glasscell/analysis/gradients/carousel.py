@@ -6,7 +6,7 @@ from torch import Tensor
 from glasscell.engines import Call, Packing
 from glasscell.engines.call import Steps
 from glasscell.engines.replay import scan
-from glasscell.tracing.carry import carry_of, scale_of
+from glasscell.tracing.carry import Scales, carry_of
 
 
 def keep_of(call: Call, steps: Steps) -> Tensor | None:
@@ -17,8 +17,9 @@ def keep_of(call: Call, steps: Steps) -> Tensor | None:
         steps: of the call's tokens.
     """
     assert steps.gates is not None
-    scale = scale_of(call.cell, steps.c, call.c_0, call.packing, call.reverse)
-    carry = carry_of(call.cell, steps.gates, call.edits, call.noise, scale)
+    c, c_0, packing = steps.c, call.c_0, call.packing
+    scales = Scales(call.cell, steps.pre, c, c_0, packing, call.reverse, call.edits)
+    carry = carry_of(call.cell, steps.gates, call.edits, call.noise, scales)
     return None if carry is None else carry[0]
 
 

@@ -7,13 +7,13 @@ import torch.nn.functional as F
 
 from glasscell.cells import SLSTM, GateMap
 from glasscell.explaining.expressions import Expression, Less, Name, Over, Product, Sum
-from glasscell.explaining.formulas import before_squash, function, gate_part, held, seen
-from glasscell.explaining.kinds.lstm import C_BEFORE, MEMORY, G, memory_part, output_part
+from glasscell.explaining.formulas import ONE, before_squash, function, gate_part, seen
+from glasscell.explaining.kinds.lstm import C_BEFORE, MEMORY, G, output_part
 from glasscell.explaining.telling import GatePart, Setting, StatePart, Telling, Told
 
 INPUT, FORGET = Name("i'_t"), Name("f'_t")
 M, M_BEFORE, N_BEFORE = (Name(v) for v in ("m_t", "m_{t-1}", "n_{t-1}"))
-RHO = Name("\\rho_t")
+RHO, NU, M_NEW, K = (Name(v) for v in ("\\rho_t", "\\nu_t", "m'_t", "k_c"))
 INPUT_PURPOSE = (
     "How much of the candidate is let into the memory: $\\exp$ of its sum, which has no upper end. "
     "It is computed below, relative to the stabilizer."
@@ -27,8 +27,8 @@ STABILIZER = (
     "out of $c_t$ and $n_t$ alike, and $h_t$ does not change."
 )
 HELD = (
-    "What zoneout holds, it holds as it was, in the old scale: $\\rho_t$ brings it into the new "
-    "one. So the old scale is among those of which $m_t$ is the largest."
+    "What zoneout holds, it holds as it was, in the scale of $m_{t-1}$, and what is new is told in "
+    "that of $m'_t$: $\\rho_t$ and $\\nu_t$ bring both into one, the larger of the two."
 )
 NORMALIZER = (
     "The normalizer adds up how much was written and is still there; $c_t / n_t$ is a weighted "
@@ -51,32 +51,38 @@ def tell_slstm(cell: SLSTM, setting: Setting) -> Telling:
         log_f = function("\\log \\sigma", F.logsigmoid, f_pre)
     kept = Sum((log_f, M_BEFORE))
     is_held = "cell" in setting.held
-    largest = function("\\max", torch.maximum, kept, i_pre)
+    scale = M_NEW if is_held else M
+    equations = [
+        Told(scale.latex, function("\\max", torch.maximum, kept, i_pre)),
+        Told("i'_t", function("\\exp", torch.exp, Less(i_pre, scale))),
+        Told("f'_t", function("\\exp", torch.exp, Less(kept, scale))),
+    ]
+    names = {"m_t": "the new stabilizer", "i'_t": "the input gate", "f'_t": "the forget gate"}
     if is_held:
-        largest = function("\\max", _largest, kept, i_pre, M_BEFORE)
+        old = Sum((function("\\log", torch.log, K), M_BEFORE))
+        new = Sum((function("\\log", torch.log, Less(ONE, K)), M_NEW))
+        equations += [
+            Told("m_t", function("\\max", torch.maximum, old, new)),
+            Told("\\rho_t", function("\\exp", torch.exp, Less(old, M))),
+            Told("\\nu_t", function("\\exp", torch.exp, Less(new, M))),
+        ]
+        names |= {"\\rho_t": "how much is held", "\\nu_t": "how much is new"}
     stabilizer = StatePart(
         "The stabilizer $m_t$, and the two gates",
         (STABILIZER, HELD) if is_held else (STABILIZER,),
-        (
-            Told("m_t", largest),
-            Told("i'_t", function("\\exp", torch.exp, Less(i_pre, M))),
-            Told("f'_t", function("\\exp", torch.exp, Less(kept, M))),
-            *(
-                [Told("\\rho_t", function("\\exp", torch.exp, Less(M_BEFORE, M)))]
-                if is_held
-                else []
-            ),
-        ),
-        {"m_t": "the new stabilizer", "i'_t": "the input gate", "f'_t": "the forget gate"}
-        | ({"\\rho_t": "one of the old state, in the new scale"} if is_held else {}),
+        tuple(equations),
+        names,
     )
-    written = Sum((Product((FORGET, C_BEFORE)), Product((INPUT, G))))
-    memory = memory_part(setting, (), written, (MEMORY,), Product((RHO, C_BEFORE)))
-    written = Sum((Product((FORGET, N_BEFORE)), INPUT))
+    memory = StatePart(
+        "The cell state $c_t$",
+        (MEMORY,),
+        _weighed("c", Sum((Product((FORGET, C_BEFORE)), Product((INPUT, G)))), C_BEFORE, is_held),
+        {"c_t": "the new cell state"},
+    )
     normalizer = StatePart(
         "The normalizer $n_t$",
         (NORMALIZER,),
-        held(setting, "cell", "n_t", written, Product((RHO, N_BEFORE))),
+        _weighed("n", Sum((Product((FORGET, N_BEFORE)), INPUT)), N_BEFORE, is_held),
         {"n_t": "the new normalizer"},
     )
     shown = Over(seen(setting, "c"), seen(setting, "n"))
@@ -94,5 +100,9 @@ def tell_slstm(cell: SLSTM, setting: Setting) -> Telling:
     return Telling("an sLSTM", parts, (), (), (shown, "o_t"), letters)
 
 
-def _largest(*exponents: torch.Tensor) -> torch.Tensor:
-    return torch.stack(exponents).amax(0)
+def _weighed(letter: str, right: Expression, before: Name, is_held: bool) -> tuple[Told, ...]:
+    """A state, and what zoneout makes of it."""
+    if not is_held:
+        return (Told(f"{letter}_t", right),)
+    whole = Sum((Product((RHO, before)), Product((NU, Name(f"{letter}'_t")))))
+    return Told(f"{letter}'_t", right), Told(f"{letter}_t", whole)
