@@ -193,7 +193,7 @@ def test_what_comes_back_to_each_gate_is_told_unless_it_draws():
                 continue
             output.sum().backward()
         later = torch.arange(T, 0, -1, dtype=torch.float64)[:, None, None]
-        expected = sum(0.9**k * (later > k).double() for k in range(T))
+        expected = torch.stack([0.9**k * (later > k).double() for k in range(T)]).sum(0)
         torch.testing.assert_close(trace["l0"].grad.cell, expected.expand(T, B, H))
         assert decay.grad is not None
 

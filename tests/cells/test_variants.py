@@ -324,6 +324,11 @@ def test_something_else_is_no_cell():
 # Definitions that no cell runs
 
 
+def loose(kind: Any) -> Any:
+    """The same, for what its types forbid."""
+    return kind
+
+
 def _gate(name: str, *reads: str, squash=SIGMOID) -> GateMap:
     """By its name, "reset_gate", or letter and name, "z:update_gate"."""
     letter, _, rest = name.rpartition(":")
@@ -333,22 +338,22 @@ def _gate(name: str, *reads: str, squash=SIGMOID) -> GateMap:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: LSTM(candidate=None), "candidate: expected a gate map, got None"),
-        (lambda: GRU(update_gate=None), "update_gate: expected a gate map, got None"),
-        (lambda: RNN(hidden=None), "hidden: expected a gate map, got None"),
-        (lambda: SLSTM(input_gate=None), "input_gate: expected a gate map, got None"),
-        (lambda: MUT(candidate="tanh"), "candidate: expected a gate map, got 'tanh'"),
+        (lambda: loose(LSTM)(candidate=None), "candidate: expected a gate map, got None"),
+        (lambda: loose(GRU)(update_gate=None), "update_gate: expected a gate map, got None"),
+        (lambda: loose(RNN)(hidden=None), "hidden: expected a gate map, got None"),
+        (lambda: loose(SLSTM)(input_gate=None), "input_gate: expected a gate map, got None"),
+        (lambda: loose(MUT)(candidate="tanh"), "candidate: expected a gate map, got 'tanh'"),
         (lambda: LSTM(forget_gate=_gate("i:forget_gate", "x", "h")), "'f', got .* and 'i'"),
         (lambda: LSTM(forget_gate=LSTM().input_gate), "expected its own name and letter"),
-        (lambda: LSTM(output_squash=None), "output_squash: expected a squash"),
-        (lambda: LSTM(output_squash="tanh"), "output_squash: expected a squash"),
-        (lambda: GRU(reset_after="no"), "reset_after: expected True or False, got 'no'"),
+        (lambda: loose(LSTM)(output_squash=None), "output_squash: expected a squash"),
+        (lambda: loose(LSTM)(output_squash="tanh"), "output_squash: expected a squash"),
+        (lambda: loose(GRU)(reset_after="no"), "reset_after: expected True or False, got 'no'"),
         (
             lambda: LSTM(input_gate=None, sharing="complement", beta=100.0),
             "beta: expected from -60 to 60, got 100",
         ),
         (
-            lambda: GateMap("g", "g", SIGMOID, stochastic="gumbel", temperature="a"),
+            lambda: loose(GateMap)("g", "g", SIGMOID, stochastic="gumbel", temperature="a"),
             "temperature: expected more than 0, got 'a'",
         ),
         (

@@ -176,9 +176,10 @@ def test_dropped_weights_are_dropped_for_the_batch_and_scale():
     ],
 )
 def test_what_would_do_nothing_is_refused(cell, option, why):
+    rates: list[dict[str, Any]] = [{option: 0.5}, {option: 0.0}]
     with pytest.raises(InputError, match=why):
-        glasscell.Recurrent(3, 4, cell=cell, **{option: 0.5})
-    glasscell.Recurrent(3, 4, cell=cell, **{option: 0.0})
+        glasscell.Recurrent(3, 4, cell=cell, **rates[0])
+    glasscell.Recurrent(3, 4, cell=cell, **rates[1])
 
 
 @pytest.mark.parametrize("squash", ["sigmoid", "hard_sigmoid"])
@@ -207,7 +208,7 @@ def test_an_slstm_that_holds_keeps_its_scale_over_long_sequences(forgetting, tra
     """In single precision as in double: neither a held nor a new state leaves the range."""
     torch.manual_seed(0)
     line = "slstm" if forgetting == "sigmoid" else "slstm(forgetting='exponential')"
-    layer = glasscell.Recurrent(16, 32, cell=line, zoneout=(0.1, 0.0)).train(training)
+    layer: Any = glasscell.Recurrent(16, 32, cell=line, zoneout=(0.1, 0.0)).train(training)
     with torch.no_grad():
         layer.bias_ih_l0[32:64] -= 2.0  # forgets, so that the scale must follow
     x = torch.randn(600, 4, 16)

@@ -46,6 +46,8 @@ class SequenceModel(nn.Module):
         Recurrent(7, 8, num_layers=2, cell='peephole')
     """
 
+    rnn: Any  # a `Recurrent`, or the class of its own that its cell has
+
     def __init__(
         self,
         task: Sizes,
