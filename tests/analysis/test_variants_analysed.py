@@ -223,7 +223,12 @@ def test_a_gradients_flow_is_autograds(name, zoneout):
 @pytest.mark.parametrize("edited", [False, True], ids=["", "edited"])
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in WITHOUT_ITEMS])
 def test_the_items_of_a_gradient_sum_to_it(name, edited):
-    layer = layer_of(name, zoneout=zoneout_of(name) if edited else 0.0).eval()
+    zoneout = zoneout_of(name) if edited else 0.0
+    if name == "slstm" and edited:  # where its cell is held, it is refused
+        with pytest.raises(InputError, match="its stabilizer has two parts in each step"):
+            analysis.rnnbow(layer_of(name, zoneout=zoneout).eval(), input_of(layer_of(name)))
+        zoneout = (0.0, 0.3)
+    layer = layer_of(name, zoneout=zoneout).eval()
     x = input_of(layer)[:, :1]
     d = torch.randn(T, H, dtype=torch.float64)
     changed = layer.cell.gates[-1].name

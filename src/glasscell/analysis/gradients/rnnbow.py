@@ -158,10 +158,12 @@ def rnnbow(
 
 def _expect_terms(run: Run) -> None:
     """Refuses cells whose gradient is no sum of products with h_{t-1} and x_t, step by step."""
-    cell = run.cell
+    cell, noise = run.cell, run.call.noise
     resets_before = isinstance(cell, GRU) and cell.reset_gate is not None and not cell.reset_after
     if resets_before or any(gate.peephole == "h_own" for gate in cell.gates):
         reason = "its recurrent weights multiply something else than h_{t-1} in a matrix"
+    elif isinstance(cell, SLSTM) and noise is not None and noise.zoneout[0]:
+        reason = "where its cell is held, its stabilizer has two parts in each step"
     elif not isinstance(cell, (LSTM, GRU, RNN, SLSTM)):
         reason = "how its gradient falls into items, its equations do not say step by step"
     else:
