@@ -220,7 +220,8 @@ def require_family(layer: Recurrent, *, cell_state: bool) -> None:
     name, has = cells.name_of(cell) or cell.kind, "has a" if cell.has_cell_state else "has no"
     others = "glasscell.LSTM" if cell.has_cell_state else "glasscell.GRU"
     raise InputError(
-        f"cell: {name} {has} cell state, which a {type(layer).__name__} does not expect; "
+        f"cell: {name} {has} cell state, and glasscell.{type(layer).__name__} is for those that "
+        f"have {'one' if cell_state else 'none'}; "
         f'{others} or glasscell.Recurrent runs it: Recurrent(..., cell="{name}")'
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from glasscell.analysis import KickSurvival, SurpriseFlow, predictions
+from glasscell.cells import name_of
 from glasscell.errors import InputError
 from glasscell.plots.palette import DARK, LIGHT, LOOKS, THEMES, Theme
 from glasscell.plots.report import content
@@ -129,7 +130,7 @@ def language_report(
     }
     bits = "–" if T < 2 else f"{found.bits:.2f}"
     head = {
-        "Cell": bare[0].kind.replace("_", " ").upper(),
+        "Cell": _cell_told(bare[0]),
         "Layers": sum(not layer.name.endswith("_reverse") for layer in bare),
         "Units a layer": ", ".join(dict.fromkeys(str(layer.hidden_size) for layer in bare)),
         f"{token.capitalize()}s": f"{T:,}",
@@ -154,6 +155,13 @@ def language_report(
             "script": "\n".join(assets.joinpath(name).read_text("utf-8") for name in SCRIPTS),
         },
     )
+
+
+def _cell_told(layer: LayerTrace) -> str:
+    """The kind of a layer's cell, and which variant it is."""
+    kind = layer.kind.replace("_", " ").upper()
+    name = name_of(layer.definition)
+    return kind if name in (None, layer.kind) else f"{kind}, {name}"
 
 
 def _part_looks(layers: Sequence[LayerTrace], theme: Theme) -> dict[str, Any]:
