@@ -113,7 +113,7 @@ def slstm(t: Terms, *, exponential_forget: bool = False) -> Step:
     ones, i' and f', that c and n are made with. From m = 0 a first i_pre far below 0 leaves 0 / 0,
     from m = -inf never: then n >= 1.
 
-    Zoneout holds what is stored, c exp(m) and n exp(m): what is weighed meets in the larger scale.
+    Zoneout holds what is stored, c exp(m) and n exp(m), and exp(m) too.
     """
     pre = {k: t.both(k) for k in "ifgo"}
     log_f = pre["f"] if exponential_forget else log_sigmoid(pre["f"])
@@ -127,7 +127,7 @@ def slstm(t: Terms, *, exponential_forget: bool = False) -> Step:
     if keep is not None:
         with np.errstate(divide="ignore"):
             old, new = np.log(keep) + t.before["m"], np.log1p(-np.asarray(keep)) + m
-        m = np.maximum(old, new)
+        m = np.logaddexp(old, new)
         c = np.exp(old - m) * t.before["c"] + np.exp(new - m) * c
         n = np.exp(old - m) * t.before["n"] + np.exp(new - m) * n
     step = {f"{k}_pre": v for k, v in pre.items()}

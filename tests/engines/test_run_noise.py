@@ -20,7 +20,7 @@ from tests.cells.zoo_of_variants import (
     results,
 )
 from tests.engines.subjects import NEEDS_KERNELS
-from tests.engines.test_variant_matrix import NOT_NATIVE, as_it_runs
+from tests.engines.test_variant_matrix import NOT_NATIVE
 from tests.tolerances import assert_close, assert_same_bits
 
 from glasscell.cells import LSTM, VARIANTS, spec
@@ -102,7 +102,7 @@ def noisy(name: str, reverse: bool, training: bool, draw: bool, masked: bool) ->
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluating"])
 @pytest.mark.parametrize(("engine", "name"), ENGINES_OF)
 def test_a_run_is_the_published_steps_with_these_draws(engine, name, training, reverse):
-    call = as_it_runs(engine, noisy(name, reverse, training, draw=True, masked=training))
+    call = noisy(name, reverse, training, draw=True, masked=training)
     expected = published_run(name, call, noise_of(call))
     for quantity, value in results(ENGINES[engine].run(call)).items():
         assert_close(value, expected[quantity], quantity)

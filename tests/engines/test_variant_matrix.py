@@ -84,16 +84,6 @@ def assert_gradients(call: Call, engine: str, only: tuple[str, ...] = ()) -> Non
         assert_close(a, b, f"dL/d{name}", kind="gradient")
 
 
-def as_it_runs(engine: str, call: Call) -> Call:
-    """The same, without holding the cell of an sLSTM where an engine says that it does not."""
-    refusal = ENGINES[engine].refuses(call)
-    if refusal is None:
-        return call
-    assert "do not hold the cell of an sLSTM" in refusal
-    assert call.noise is not None
-    return call._replace(noise=call.noise._replace(zoneout=(0.0, call.noise.zoneout[1])))
-
-
 @pytest.mark.parametrize("packing", PACKINGS)
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["double", "single"])
@@ -175,7 +165,7 @@ def noisy(name: str, how: str | None, training: bool, P: int, reverse: bool) -> 
 def test_noise_and_edits(engine, name, how, training, edited):
     """All kinds of noise at once, and every quantity edited: against autograd through steps."""
     reverse = len(name) % 2 == 1  # both directions, among the variants
-    call = as_it_runs(engine, noisy(name, how, training, 9, reverse))
+    call = noisy(name, how, training, 9, reverse)
     call = with_edits(call) if edited else call
     steps = unrolled(call)
     expected = results(Record.of(call, *steps[:4]))
@@ -187,7 +177,7 @@ def test_noise_and_edits(engine, name, how, training, edited):
 @NEEDS_KERNELS
 @pytest.mark.parametrize("name", [n for n in NAMES if VARIANTS[n].has_cell_state and n != "fgr"])
 def test_noise_and_edits_of_projected_cells(name):
-    call = with_edits(as_it_runs("native", noisy(name, "bernoulli", True, 4, False)))
+    call = with_edits(noisy(name, "bernoulli", True, 4, False))
     expected = results(Record.of(call, *unrolled(call)[:4]))
     for quantity, value in results(ENGINES["native"].run(call)).items():
         assert_close(value, expected[quantity], quantity)
@@ -202,7 +192,6 @@ def test_kernels_give_the_same_bits_at_any_number_of_threads(name):
     call = call_of(
         VARIANTS[name], [9] * 13, applicable(name, 8, H), H, H, torch.float32, noise=noise
     )
-    call = as_it_runs("native", call)
     before, found = torch.get_num_threads(), []
     try:
         for threads in (1, 2, 3):

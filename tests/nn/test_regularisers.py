@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 import torch
+from tests.engines.subjects import NEEDS_KERNELS
 from tests.tolerances import assert_close, assert_same_bits
 from torch.utils.checkpoint import checkpoint
 
 import glasscell
 from glasscell.errors import InputError
 
+EITHER = [pytest.param("native", marks=NEEDS_KERNELS), "reference"]
 T, B, I, H = 30, 5, 4, 64
 OPTIONS = {
     "zoneout": {"zoneout": (0.3, 0.2)},
@@ -202,12 +204,14 @@ def test_drawn_hidden_states_pass_back_what_autograd_finds(squash, how, zoneout)
         torch.testing.assert_close(written, unrolled)
 
 
+@pytest.mark.parametrize("engine", EITHER)
 @pytest.mark.parametrize("training", [True, False])
-def test_an_slstm_that_holds_keeps_its_scale_over_long_sequences(training):
+def test_an_slstm_that_holds_keeps_its_scale_over_long_sequences(training, engine):
     """In single precision as in double: neither a held nor a new state leaves the range."""
     torch.manual_seed(0)
     line = "slstm(forgetting='exponential')"
-    layer: Any = glasscell.Recurrent(16, 32, cell=line, zoneout=(0.1, 0.0)).train(training)
+    layer: Any = glasscell.Recurrent(16, 32, cell=line, zoneout=(0.4, 0.0), engine=engine)
+    layer.train(training)
     x = torch.randn(600, 8, 16)
     found = []
     for dtype in (torch.float32, torch.float64):
@@ -222,12 +226,13 @@ def test_an_slstm_that_holds_keeps_its_scale_over_long_sequences(training):
         torch.testing.assert_close(single.double(), double, rtol=2e-3, atol=near)
 
 
+@pytest.mark.parametrize("engine", EITHER)
 @pytest.mark.parametrize(
     ("i_pre", "f_pre", "T"), [(90.0, -1.0, 100), (110.0, -3.0, 150), (-100.0, 0.0, 60)]
 )
-def test_an_slstms_held_state_is_what_no_stabilizer_says(i_pre, f_pre, T):
+def test_an_slstms_held_state_is_what_no_stabilizer_says(i_pre, f_pre, T, engine):
     """The first step writes with exp(i_pre), the others with 1; or all of them with exp(-100)."""
-    layer = glasscell.Recurrent(3, 1, cell="slstm", zoneout=(0.1, 0.0)).eval()
+    layer = glasscell.Recurrent(3, 1, cell="slstm", zoneout=(0.1, 0.0), engine=engine).eval()
     for weight in layer.parameters():
         torch.nn.init.zeros_(weight)
     with torch.no_grad():

@@ -12,15 +12,16 @@ An exponential has no upper end, so what is computed, recorded and edited are th
 i' and f': dividing c and n alike by exp(m_t) changes no h. (The paper's z_t is called g_t here.)
 
 Zoneout of the cell holds C = c exp(m) and N = n exp(m), whatever m they are told in. With m', c'
-and n' what m_t, c_t and n_t would be without it, of which the hidden state is made, it weighs the
-old state and the new one in a scale that is never below either:
+and n' what m_t, c_t and n_t would be without it, of which the hidden state is made, it holds what
+they are divided by just as well:
 
-    m_t = max(log k + m_{t-1}, log(1 - k) + m')
+    exp(m_t) = k * exp(m_{t-1}) + (1 - k) * exp(m')
     rho_t = exp(log k + m_{t-1} - m_t)                how much is held of the old state
-    nu_t = exp(log(1 - k) + m' - m_t)                 how much comes of the new one
+    nu_t = exp(log(1 - k) + m' - m_t) = 1 - rho_t     how much comes of the new one
     c_t = rho_t * c_{t-1} + nu_t * c'                 n_t likewise
 
-So that where k is 1 all three stay as they were, and where it is 0 none of them is held.
+So that where k is 1 all three stay as they were, where it is 0 none of them is held, and in between
+c_t and n_t are means of the old and the new ones, which leave no range that these are in.
 
 A normalizer is a sum of what was written, and not negative; an initial one is taken to be so. What
 h_t divides by is at least the smallest normal number, and so a given n_0 < 0 makes h huge.
@@ -134,7 +135,7 @@ class SLSTM(Cell):
         c_t, n_t = c_shown, n_shown
         if "cell" in noise.stays:  # what is shown is not what is held
             held, moved = exponents(noise.stays["cell"], m_prev, m_new)
-            m_t = edits.apply("stabilizer", torch.maximum(held, moved))
+            m_t = edits.apply("stabilizer", torch.logaddexp(held, moved))
             rho, nu = (held - m_t).exp(), (moved - m_t).exp()
             c_t = edits.apply("cell", rho * c_prev + nu * c_new)
             n_t = edits.apply("normalizer", rho * n_prev + nu * n_new)
@@ -182,7 +183,7 @@ class SLSTM(Cell):
         dc_shown = shown * o / floor
         dn_shown = -torch.where(n_t == floor, shown * o * c_t / floor / floor, 0)
 
-        # c_t = rho_t * c_{t-1} + nu_t * c',  n_t likewise,  m_t = max(log k + m_{t-1}, ...)
+        # c_t = rho_t * c_{t-1} + nu_t * c',  n_t likewise,  m_t = log(k exp(m_{t-1}) + ...)
         dc_new, dn_new = edits.backward("cell", dc), edits.backward("normalizer", dn)
         dc_held = dn_held = dm_held = None
         dm_new = dm
@@ -194,7 +195,7 @@ class SLSTM(Cell):
             dc_new, dn_new = nu * dc_new, nu * dn_new
             dm_new = dc_new * c_new + dn_new * n_new
             dm = dm - dm_held - dm_new
-            dm_own, share = edits.backward("stabilizer", dm), _share(held, moved)
+            dm_own, share = edits.backward("stabilizer", dm), (held - moved).sigmoid()
             dm_held, dm_new = dm_held + share * dm_own, dm_new + (1 - share) * dm_own
         dc_new, dc = dc_new + edits.backward("cell", dc_shown), dc + dc_shown
         dn_new, dn = dn_new + edits.backward("normalizer", dn_shown), dn + dn_shown

@@ -48,9 +48,7 @@ class NativeEngine:
             return f"its kernels are for the CPU, and the tensors are on {call.x.device.type}"
         if transform := active_transform(call.tensors()):
             return f"its kernels do not run under {transform}"
-        return (
-            _refuses_cell(call.cell) or _refuses_noise(call) or _refuses_dtype(dtype_of_run(call))
-        )
+        return _refuses_cell(call.cell) or _refuses_dtype(dtype_of_run(call))
 
     def run(self, call: Call) -> Record:
         call = in_one_dtype(call)
@@ -96,12 +94,6 @@ def _refuses_cell(cell: Cell) -> str | None:
             return f"its kernels do not know the squash {squash.name}"
     if isinstance(cell, RNN) and cell.is_stochastic:
         return "its kernels draw gates, and no hidden states"
-    return None
-
-
-def _refuses_noise(call: Call) -> str | None:
-    if isinstance(call.cell, SLSTM) and call.noise is not None and call.noise.zoneout[0]:
-        return "its kernels do not hold the cell of an sLSTM, whose scale is another at each step"
     return None
 
 

@@ -53,9 +53,10 @@ def _drawn_by_odds(call: Call) -> bool:
 
 def width_of_q(call: Call) -> int:
     """How many more numbers of each step the backward asks for: what a GRU's reset gate resets;
-    what goes into an sLSTM's forget gate, which its value, an exponential, does not give back; the
-    odds of an LSTM's drawn gates; both normalised terms of a layer-normalised cell, and what they
-    were divided by.
+    what goes into an sLSTM's forget gate, which its value, an exponential, does not give back, and
+    where its cell is held what its stabilizer would be without, less what it is; the odds of an
+    LSTM's drawn gates; both normalised terms of a layer-normalised cell, and what they were divided
+    by.
     """
     cell, H = call.cell, call.H
     if cell.kind == "lstm":
@@ -63,7 +64,9 @@ def width_of_q(call: Call) -> int:
         return H * sum(gate.stochastic is not None for gate in cell.gates) if is_asked else 0
     if isinstance(cell, (NormalisedLSTM, NormalisedGRU)):
         return 2 * cell.G * H + 16
-    return H if isinstance(cell, SLSTM) or (cell.kind == "gru" and cell.gates_in("U")) else 0
+    if isinstance(cell, SLSTM):
+        return 2 * H if call.noise is not None and call.noise.zoneout[0] else H
+    return H if cell.kind == "gru" and cell.gates_in("U") else 0
 
 
 def mask_of(call: Call) -> Tensor | None:

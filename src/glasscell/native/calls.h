@@ -113,9 +113,9 @@ struct Forward {
   void *h_n, *c_n;      // (B, P), (B, C*H)
   void* c;              // (N, C*H) or null; float32 where the rest is bfloat16
   void *gates, *pre;    // (N, G, H) or null
-  // (N, H) or null: the GRU's U_n h + b_n; what goes into the sLSTM's forget gate. Of an LSTM that draws
-  // (N, draws, H): the odds. Of a normalised cell (N, `kept_width`): norm(W x), norm(U h), and what
-  // they were divided by.
+  // (N, H) or null: the GRU's U_n h + b_n; what goes into the sLSTM's forget gate, and where its cell is
+  // held (N, 2, H), m' - m_t. Of an LSTM that draws (N, draws, H): the odds. Of a normalised cell (N,
+  // `kept_width`): norm(W x), norm(U h), and what they were divided by.
   void* q;
   Edits edits;
   Noise noise;

@@ -19,13 +19,12 @@ class UnitGradients {
   static constexpr int G = gates_of(kind), C = carried_of(kind);
   using V = Vec<Real>;
 
-
  public:
   UnitGradients(const Backward& f, const Panels& p, const Offsets& at, const GateColumns<Mode>& columns,
                 const Keys& keys, bool projected, Real* carry, Real* h_carry, int first_row)
-      : f(f), p(p), at(at), columns(columns), keys(keys), H(p.cell.H), projected(projected), drawn(draws_gates(p.cell, f.noise)),
-        zoneout(holds_states(f.noise)),
-        carry(carry), h_carry(h_carry), first_row(first_row) {}
+      : f(f), p(p), at(at), columns(columns), keys(keys), H(p.cell.H), projected(projected),
+        drawn(draws_gates(p.cell, f.noise)), zoneout(holds_states(f.noise)), carry(carry),
+        h_carry(h_carry), first_row(first_row) {}
 
   // Token (t, b), four vectors of units from `unit` on: dL/dm_t (without what the loss puts on
   // h_t, unless projected) comes in `sums`, the gradients of the pre-activations go to `d`.
@@ -127,8 +126,11 @@ class UnitGradients {
     const V one = splat(Real(1));
     const Store* gate = gates_at(f.gates, token);
     const V i = load(gate, n), fg = load(gate + H, n), g = load(gate + 2 * H, n), o = load(gate + 3 * H, n);
-    const V f_pre = load(static_cast<const Store*>(f.q) + token * H + j, n);
+    const bool holds_cell = !plain && f.noise.zoneout_cell;
+    const Store* const q = static_cast<const Store*>(f.q) + token * kept_of_slstm(H, f.noise) + j;
+    const V f_pre = load(q, n);
     const V m_t = state_at(token, 2), c_prev = state_before(b, before), n_prev = state_before(b, before, 1);
+    const V since = holds_cell ? load(q + H, n) : V{}, m_new = m_t + since;  // m_t without zoneout
     const V c_t = plain ? state_at(token) : shown_state(Edits::cell, token, 0, fma(fg, c_prev, i * g));
     const V n_t = plain ? state_at(token, 1) : shown_state(Edits::normalizer, token, 1, fma(fg, n_prev, i));
     const V m_prev = state_before(b, before, 2);
@@ -150,12 +152,17 @@ class UnitGradients {
     const V dc = state_with_loss(load(back, n), token), dn = state_with_loss(load(back + H, n), token, 1);
 
     V dc_fresh = unedited(Edits::cell, dc), dn_fresh = unedited(Edits::normalizer, dn);
-    V dc_held{}, dn_held{}, dm_held{};
-    if (!plain && f.noise.zoneout_cell) {  // what is held, in the new scale: exp(m_{t-1} - m_t) of it
-      const V moves = one - staying.cell, stays = staying.cell * exponential<Real>(m_prev - m_t);
-      dc_held = stays * dc_fresh, dc_fresh = moves * dc_fresh;
-      dn_held = stays * dn_fresh, dn_fresh = moves * dn_fresh;
+    V dm_new = state_with_loss(load(back + 2 * H, n), token, 2), dm_t{}, dc_held{}, dn_held{}, dm_held{};
+    if (holds_cell) {  // c_t = rho_t c_{t-1} + nu_t c', n_t likewise, m_t = log(k exp(m_{t-1}) + ...)
+      const Exponents<Real> told(staying.cell, m_prev, m_new);
+      const V rho = exponential<Real>(told.held - m_t), nu = exponential<Real>(told.moved - m_t);
+      dc_held = rho * dc_fresh, dc_fresh = nu * dc_fresh;
+      dn_held = rho * dn_fresh, dn_fresh = nu * dn_fresh;
       dm_held = fma(dc_held, c_prev, dn_held * n_prev);
+      const V dm_moved = fma(dc_fresh, fma(fg, c_prev, i * g), dn_fresh * fma(fg, n_prev, i));
+      dm_t = dm_new - dm_held - dm_moved;
+      const V dm_own = unedited(Edits::stabilizer, dm_t), to_held = dm_own * sigmoid<Real>(told.held - told.moved);
+      dm_held = dm_held + to_held, dm_new = dm_moved + (dm_own - to_held);
     }
     dc_fresh = dc_fresh + unedited(Edits::cell, dc_shown);
     dn_fresh = dn_fresh + unedited(Edits::normalizer, dn_shown);
@@ -163,8 +170,7 @@ class UnitGradients {
     const V df = with_gate_loss(1, fma(dc_fresh, c_prev, dn_fresh * n_prev));
     const V dg_pre = before_squash<path>(token, 2, with_gate_loss(2, dc_fresh * i), g);
 
-    // i' = exp(i_pre - m_t), f' = exp(log f + m_{t-1} - m_t), m_t = max(log f + m_{t-1}, i_pre), and
-    // not below m_{t-1} where the cell is held
+    // i' = exp(i_pre - m'), f' = exp(log f + m_{t-1} - m'), m' = max(log f + m_{t-1}, i_pre)
     auto is_edited = [&](int slot) __attribute__((always_inline)) {
       return !plain && f.edits.of[slot].rows && f.edits.of[slot].rows[token] >= 0;
     };
@@ -173,27 +179,18 @@ class UnitGradients {
     if (i_edited || f_edited || m_edited) {
       i_pre = load(gates_at(f.pre, token), n);
       kept = (p.cell.log_forget ? log_sigmoid<Real>(f_pre) : f_pre) + m_prev;
-      if (i_edited) i_own = exponential<Real>(i_pre - m_t);
-      if (f_edited) f_own = exponential<Real>(kept - m_t);
+      if (i_edited) i_own = exponential<Real>(i_pre - m_new);
+      if (f_edited) f_own = exponential<Real>(kept - m_new);
     }
-    // the larger exponent is the one whose gate is 1; where both are, each takes half
-    const V half = splat(Real(0.5));
-    V share = i_own < f_own ? one : i_own > f_own ? V{} : half, share_of_old{};
-    if (m_edited) share = kept > i_pre ? one : kept < i_pre ? V{} : half;
-    if (!plain && f.noise.zoneout_cell) {
-      // m_{t-1} is the largest where m_t is m_{t-1}, and the only one where no gate is 1
-      share_of_old = m_prev < m_t ? V{} : greatest(i_own, f_own) < one ? one : half;
-      const V larger = greatest(kept, i_pre);
-      if (m_edited) share_of_old = m_prev > larger ? one : m_prev < larger ? V{} : half;
-    }
+    // the larger exponent is the one whose gate is 1
+    const V share = m_edited ? share_of_larger(kept, i_pre) : share_of_larger(f_own, i_own);
     const V along_i = unedited(0, di) * i_own, along_f = unedited(1, df) * f_own;
-    const V dm_t = state_with_loss(load(back + 2 * H, n), token, 2) - along_i - along_f - dm_held;
-    const V dm_largest = unedited(Edits::stabilizer, dm_t), dm_own = (one - share_of_old) * dm_largest;
-    const V dkept = fma(dm_own, share, along_f);
+    dm_new = dm_new - along_i - along_f, dm_t = dm_t + dm_new;
+    const V dm_own = unedited(Edits::stabilizer, dm_new), dkept = fma(dm_own, share, along_f);
     const V di_pre = added(fma(dm_own, one - share, along_i), f.dpre, token, 0);
     const V df_pre = added(p.cell.log_forget ? dkept * sigmoid<Real>(-f_pre) : dkept, f.dpre, token, 1);
     store(back, fma(dc_fresh, fg, dc_held), n), store(back + H, fma(dn_fresh, fg, dn_held), n);
-    store(back + 2 * H, fma(share_of_old, dm_largest, dkept + dm_held), n);
+    store(back + 2 * H, dkept + dm_held, n);
 
     const int stride = columns.stride;
     store(d, di_pre, n), store(d + stride, df_pre, n), store(d + 2 * stride, dg_pre, n), store(d + 3 * stride, do_pre, n);
@@ -276,6 +273,11 @@ class UnitGradients {
         }
         store(back, dheld, n);
       }
+  }
+
+  // How much of dL/d(the larger of both) is the first one's; half of it where they are equal.
+  static GLASSCELL_INLINE V share_of_larger(V first, V second) {
+    return first > second ? splat(Real(1)) : first < second ? V{} : splat(Real(0.5));
   }
 
   // One of the carried vectors after a step, and before it.

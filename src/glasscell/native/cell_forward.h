@@ -262,12 +262,11 @@ class UnitSteps {
       const Vec<Real> one = splat(Real(1));
       const Vec<Real> log_f = p.cell.log_forget ? log_sigmoid<Real>(f_pre) : f_pre;
       const Vec<Real> kept = log_f + m_prev;
-      Vec<Real> m_t = greatest(kept, i_pre), i, fg;
-      if (!plain && (f.edits.any || f.noise.zoneout_cell)) {
-        if (f.noise.zoneout_cell) m_t = greatest(m_t, m_prev);  // what is held is a term like the others
-        m_t = changed(Edits::stabilizer, row, j, n, m_t);
-        i = changed(0, row, j, n, exponential<Real>(i_pre - m_t));
-        fg = changed(1, row, j, n, exponential<Real>(kept - m_t));
+      Vec<Real> m_new = greatest(kept, i_pre), i, fg;
+      if (!plain && f.edits.any) {
+        m_new = changed(Edits::stabilizer, row, j, n, m_new);
+        i = changed(0, row, j, n, exponential<Real>(i_pre - m_new));
+        fg = changed(1, row, j, n, exponential<Real>(kept - m_new));
       } else {  // relative to the larger of the two exponents, one of them is 1
         const Vec<Real> smaller = exponential<Real>(kept > i_pre ? i_pre - kept : kept - i_pre);
         i = kept > i_pre ? smaller : one, fg = kept > i_pre ? one : smaller;
@@ -276,11 +275,16 @@ class UnitSteps {
       const Vec<Real> c_new = fma(fg, c_prev, i * g), n_new = fma(fg, n_prev, i);
       const Vec<Real> c_shown = changed<plain>(Edits::cell, row, j, n, c_new);
       const Vec<Real> n_shown = changed<plain>(Edits::normalizer, row, j, n, n_new);
-      Vec<Real> c_t = c_shown, n_t = n_shown;
-      if (!plain && f.noise.zoneout_cell) {
-        const Vec<Real> rho = exponential<Real>(m_prev - m_t);
-        c_t = changed(Edits::cell, row, j, n, held<Real>(staying.cell, c_new, rho * c_prev));
-        n_t = changed(Edits::normalizer, row, j, n, held<Real>(staying.cell, n_new, rho * n_prev));
+      Vec<Real> c_t = c_shown, n_t = n_shown, m_t = m_new;
+      Store* const q = f.q ? static_cast<Store*>(f.q) + row * kept_of_slstm(H, f.noise) + j : nullptr;
+      if (q) store(q, f_pre, n);
+      if (!plain && f.noise.zoneout_cell) {  // what is held is told in a scale of its own
+        const Exponents<Real> told(staying.cell, m_prev, m_new);
+        m_t = changed(Edits::stabilizer, row, j, n, told.together());
+        const Vec<Real> rho = exponential<Real>(told.held - m_t), nu = exponential<Real>(told.moved - m_t);
+        c_t = changed(Edits::cell, row, j, n, fma(rho, c_prev, nu * c_new));
+        n_t = changed(Edits::normalizer, row, j, n, fma(rho, n_prev, nu * n_new));
+        if (q) store(q + H, m_new - m_t, n);
       }
       const Vec<Real> o = gate<plain>(3, row, j, n, o_pre, draws);
       store(state, c_t, n), store(state + H, n_t, n), store(state + 2 * H, m_t, n);
@@ -296,7 +300,6 @@ class UnitSteps {
         Store* to = pres + row * 4 * H + j;
         store(to, i_pre, n), store(to + H, f_pre, n), store(to + 2 * H, g_pre, n), store(to + 3 * H, o_pre, n);
       }
-      if (f.q) store(static_cast<Store*>(f.q) + row * H + j, f_pre, n);
       show<plain>(now, r, j, n, o * c_shown / at_least_tiny<Real>(n_shown), staying);
     }
   }

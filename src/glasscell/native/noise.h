@@ -150,6 +150,29 @@ GLASSCELL_INLINE Vec<R> held(Vec<R> stays, Vec<R> fresh, Vec<R> old) {
   return fma(stays, old, (splat(R(1)) - stays) * fresh);
 }
 
+// What an sLSTM's held and new state are told in: log k + m_{t-1} and log(1 - k) + m' (cells/slstm.py).
+template <class R>
+struct Exponents {
+  GLASSCELL_INLINE Exponents(Vec<R> stays, Vec<R> m_prev, Vec<R> m_new)
+      : held(logarithm_or_none(stays) + m_prev), moved(logarithm_or_none(splat(R(1)) - stays) + m_new) {}
+
+  // log(exp(held) + exp(moved))
+  GLASSCELL_INLINE Vec<R> together() const {
+    const Vec<R> larger = greatest(held, moved), smaller = least(held, moved);
+    return larger + logarithm<R>(splat(R(1)) + exponential<R>(smaller - larger));
+  }
+
+  static GLASSCELL_INLINE Vec<R> logarithm_or_none(Vec<R> x) {
+    return x > Vec<R>{} ? logarithm<R>(x) : splat(-std::numeric_limits<R>::infinity());
+  }
+
+  Vec<R> held, moved;
+};
+
+// How many numbers of a token an sLSTM's backward asks for besides its state: what goes into the forget
+// gate; where its cell is held, m' - m_t as well.
+inline ptrdiff_t kept_of_slstm(int H, const Noise& noise) { return noise.zoneout_cell ? 2 * ptrdiff_t(H) : H; }
+
 // What may happen to a cell's equations in a run, as far as the compiler is told: nothing, so that no gate
 // is missing, drawn or edited and no state is held; to an LSTM that gates are drawn, or that states are
 // held; or anything.

@@ -28,7 +28,8 @@ STABILIZER = (
 )
 HELD = (
     "What zoneout holds, it holds as it was, in the scale of $m_{t-1}$, and what is new is told in "
-    "that of $m'_t$: $\\rho_t$ and $\\nu_t$ bring both into one, the larger of the two."
+    "that of $m'_t$: $\\rho_t$ and $\\nu_t$ bring both into one. $\\mathrm{logaddexp}(a, b) = "
+    "\\log(\\exp a + \\exp b)$: the scale is held too, and so $\\rho_t + \\nu_t = 1$."
 )
 NORMALIZER = (
     "The normalizer adds up how much was written and is still there; $c_t / n_t$ is a weighted "
@@ -62,7 +63,7 @@ def tell_slstm(cell: SLSTM, setting: Setting) -> Telling:
         old = Sum((function("\\log", torch.log, K), M_BEFORE))
         new = Sum((function("\\log", torch.log, Less(ONE, K)), M_NEW))
         equations += [
-            Told("m_t", function("\\max", torch.maximum, old, new)),
+            Told("m_t", function("\\mathrm{logaddexp}", torch.logaddexp, old, new)),
             Told("\\rho_t", function("\\exp", torch.exp, Less(old, M))),
             Told("\\nu_t", function("\\exp", torch.exp, Less(new, M))),
         ]
