@@ -97,7 +97,8 @@ inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, 
   if (s.noise) noise = {true, true, 0x0123456789abcdefu, 0, 0, mask.data()};
   if (s.noise && s.holds) noise.zoneout_cell = lstm ? 0.3 : 0.0, noise.zoneout_hidden = 0.2;
   // what the backward asks for besides, in numbers of a token
-  size_t q_width = norm ? size_t(kept_width(int(G), int(H))) : s.kind == Kind::gru || s.kind == Kind::slstm ? H : 0;
+  size_t q_width = norm ? size_t(kept_width(int(G), int(H))) : s.kind == Kind::gru ? H : 0;
+  if (s.kind == Kind::slstm) q_width = size_t(kept_of_slstm(int(H), noise));
   if (is_lstm(s.kind) && s.by_odds && wishes.edited == Wishes::Edited::no) q_width = size_t(cell.draws) * H;
   Panels panels{};
   kernels.pack_forward(cell, panels, threads);

@@ -105,6 +105,10 @@ struct Noise {
   const void* mask;  // (B, P): what products read of the hidden state, or null
 };
 
+// How many numbers of a token an sLSTM's backward asks for besides its state: what goes into the forget
+// gate, and where its cell is held m' - m_t as well.
+inline ptrdiff_t kept_of_slstm(int H, const Noise& noise) { return noise.zoneout_cell ? 2 * ptrdiff_t(H) : H; }
+
 struct Forward {
   Sequences sequences;
   const Panels* panels;

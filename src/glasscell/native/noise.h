@@ -169,10 +169,6 @@ struct Exponents {
   Vec<R> held, moved;
 };
 
-// How many numbers of a token an sLSTM's backward asks for besides its state: what goes into the forget
-// gate; where its cell is held, m' - m_t as well.
-inline ptrdiff_t kept_of_slstm(int H, const Noise& noise) { return noise.zoneout_cell ? 2 * ptrdiff_t(H) : H; }
-
 // What may happen to a cell's equations in a run, as far as the compiler is told: nothing, so that no gate
 // is missing, drawn or edited and no state is held; to an LSTM that gates are drawn, or that states are
 // held; or anything.
