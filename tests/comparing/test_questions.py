@@ -56,8 +56,10 @@ def test_options_are_asked_of_the_layer_that_has_none():
         return question.part, question.change, question.against
 
     told = "peephole+zoneout=0.1"
-    assert asked("lstm+zoneout=0.1", BASE) == ("zoneout=0.1", "adds", BASE)
-    assert asked(told, BASE, "peephole") == ("zoneout=0.1 of peephole", "adds", "peephole")
-    assert asked(told, BASE) == (told, "replaces", BASE)
+    assert asked("lstm+zoneout=0.1", BASE) == ("the option zoneout=0.1", "adds", BASE)
+    part = "the option zoneout=0.1 of peephole"
+    assert asked(told, BASE, "peephole") == (part, "adds", "peephole")
+    assert asked(told, BASE) == (f"the layer {told}", "replaces", BASE)
+    assert question_of(told, [BASE]).missing == "peephole"
     begun = asked("lstm+forget_bias=0", BASE)
     assert begun == ("to begin with forget_bias=0", "begins", BASE)

@@ -1,12 +1,15 @@
 """Scores, learning curves and costs of several things side by side."""
 
+import itertools
 import math
+import random
 from typing import Any
 
 import pytest
 
 from glasscell import plots
 from glasscell.errors import InputError
+from glasscell.plots.label_places import Box, label_offsets
 from glasscell.plots.palette import DARK, LIGHT
 
 SCORES = {"lstm": [1.9, 1.92, 1.88], "a <b>": [2.0, 2.02, 2.4], "none": []}
@@ -81,12 +84,40 @@ def test_costs_and_scores():
     points = {"a <b>": (9e4, 1.9, 1.8, 2.1), "b": (2e5, 2.0, -math.inf, math.inf)}
     figure: Any = plots.cost_scores(points, across="tokens a second", up="bits")
     one, two = figure.data
-    assert (one.x[0], one.y[0], one.text[0]) == (9e4, 1.9, "a &lt;b&gt;")
+    assert (one.x[0], one.y[0]) == (9e4, 1.9)
     assert (one.error_y.array[0], one.error_y.arrayminus[0]) == pytest.approx((0.2, 0.1))
     assert two.error_y.visible is None
-    assert (one.textposition, two.textposition) == ("middle right", "middle left")
-    assert figure.layout.xaxis.rangemode == "tozero"
-    near: Any = plots.cost_scores({"a": (9, 1, 1, 1), "b": (10, 1, 1, 1)}, across="", up="")
-    assert near.layout.xaxis.rangemode == "normal"
+    name, other = figure.layout.annotations
+    assert (name.text, name.x, name.y, other.text) == ("a &lt;b&gt;", 9e4, 1.9, "b")
+    low, high = figure.layout.yaxis.range
+    assert low < 1.9
+    assert high > 2.0
+    assert 0 < figure.layout.xaxis.range[0] < 9e4
+    far: Any = plots.cost_scores({"a": (1, 1, 1, 1), "b": (10, 1, 1, 1)}, across="", up="")
+    assert far.layout.xaxis.range[0] == 0
     with pytest.raises(InputError, match="points: expected at least one"):
         plots.cost_scores({}, across="", up="")
+
+
+def test_a_score_that_ran_away_is_told_and_not_drawn():
+    points = {f"c{k}": (9e4 + k, 1.9 + k / 10, 1.8, 2.5) for k in range(6)}
+    points["lost"] = (9e4, 602.7, 0.0, 2000.0)
+    figure: Any = plots.cost_scores(points, across="", up="")
+    assert [trace.y[0] for trace in figure.data] == [y for _, y, *_ in points.values()][:-1]
+    assert figure.layout.annotations[-1].text == "beyond the figure: lost at 602.7"
+    assert figure.layout.yaxis.range[1] < 3
+
+
+def test_names_cover_neither_each_other_nor_points():
+    generator = random.Random(1)
+    places = [(generator.uniform(100, 300), generator.uniform(60, 220)) for _ in range(20)]
+    labels = ["no_output_gate"[: generator.randint(3, 14)] for _ in places]
+    offsets = label_offsets(places, labels, 620, 284)
+    boxes = [Box(x - 5, y - 5, x + 5, y + 5) for x, y in places]
+    for (x, y), (dx, dy), label in zip(places, offsets, labels, strict=True):
+        half = 3.5 * len(label)
+        boxes.append(Box(x + dx - half, y + dy - 7, x + dx + half, y + dy + 7))
+    named = list(itertools.combinations(range(len(boxes)), 2))
+    covered = [(a, b) for a, b in named if b >= 20 and boxes[a].shared_with(boxes[b])]
+    assert covered == []
+    assert all(box.outside(620, 284) == 0 for box in boxes)

@@ -10,6 +10,7 @@ import typer
 
 from glasscell.cli import compare_options as opt
 from glasscell.cli.interruption import telling_interruption
+from glasscell.cli.train_classic import NAMES
 
 if TYPE_CHECKING:
     from glasscell.comparing import Comparison
@@ -91,9 +92,7 @@ def series(
 @compare.command("classic")
 @opt.with_shared_options
 def classic(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="adding, temporal_order, turnstile, ...")
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"The task: {NAMES}.")],
     T: Annotated[
         int | None,
         typer.Option(
@@ -123,7 +122,8 @@ def _compare(task: str, source: Any, shared: opt.SharedOptions, usual: Path, **d
     from glasscell.comparing import compare as compared
 
     out = shared.out or usual
-    with telling_interruption(_go_on(task, source, data, out)):
+    go_on = _go_on(task, source, {**data, "jobs": shared.jobs}, out)
+    with telling_interruption(go_on):
         found = compared(
             task, source, out=out, progress=not shared.quiet, **data, **shared.of_comparison()
         )

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from glasscell.comparing.report.numerals import count, memory, p_value
+from glasscell.comparing.report.numerals import chosen, count, memory, p_value
 from glasscell.comparing.statistics.verdicts import Verdict
 from glasscell.comparing.times_in_words import in_words
 
@@ -23,6 +23,7 @@ STYLES = {
     Verdict.UNSTABLE: "red",
     Verdict.NO_DIFFERENCE: "blue",
 }
+MEMORY = "memory: how many steps half of the units remember at most, and nine in ten"
 WITHOUT_TERMINAL = 200  # columns: a line of Markdown is never broken
 
 
@@ -36,9 +37,11 @@ def show(found: Comparison) -> None:
         f"{in_words(found.work)} of work",
         markup=False, style="bold", soft_wrap=True,
     )  # fmt: skip
-    console.print(_table(found, is_terminal))
+    console.print(_scores(found, is_terminal))
     for name, value in found.measure.levels:
         console.print(f"{name}: {found.measure.told(value)}", markup=False, style="dim")
+    console.print(_costs(found, is_terminal))
+    console.print(MEMORY, markup=False, style="dim", soft_wrap=not is_terminal)
     for cell in found.cells:
         for run in cell.runs:
             if run.status != "done":
@@ -47,6 +50,8 @@ def show(found: Comparison) -> None:
                     markup=False, style="red", soft_wrap=True,
                 )  # fmt: skip
     console.print()
+    for remark in found.remarks:
+        console.print(Text(remark, style="yellow"), soft_wrap=not is_terminal)
     for finding in found.findings:
         console.print(
             Text(finding.words, style=STYLES.get(finding.verdict, "")),
@@ -54,15 +59,11 @@ def show(found: Comparison) -> None:
         )
 
 
-def _table(found: Comparison, is_terminal: bool) -> Table:
+def _scores(found: Comparison, is_terminal: bool) -> Table:
     measure = found.measure
-    table = Table(
-        box=SIMPLE_HEAD if is_terminal else MARKDOWN, pad_edge=not is_terminal, padding=(0, 1)
-    )
-    table.add_column("cell")
-    for name in ("score", f"{found.confidence:.0%} interval", "against lstm", "p (Holm)", "units",
-                 "parameters", "updates", "tokens/s", "memory"):  # fmt: skip
-        table.add_column(name, justify="right", style="bold" if name == "score" else None)
+    interval = f"{found.confidence:.0%} interval"
+    table = _table(["cell", "score", interval, "against lstm", "p (Holm)"], is_terminal)
+    table.columns[1].style = "bold"
     findings = {finding.cell: finding for finding in found.findings}
     for cell in found.cells:
         score = cell.score
@@ -78,10 +79,31 @@ def _table(found: Comparison, is_terminal: bool) -> Table:
             f"{measure.told(score.low)} to {measure.told(score.high)}" if score.n > 1 else "",
             difference,
             p,
+        )
+    return table
+
+
+def _costs(found: Comparison, is_terminal: bool) -> Table:
+    choices = chosen(found.cells)
+    names = ["units", "parameters", "updates", "tokens/s", "memory", *(name for name, _ in choices)]
+    table = _table(["cell", *names], is_terminal)
+    for cell in found.cells:
+        table.add_row(
+            cell.cell,
             f"{cell.hidden:,}",
             f"{cell.parameters:,}",
             count(cell.updates),
             count(cell.training_speed),
             memory(cell),
+            *(told(cell) for _, told in choices),
         )
+    return table
+
+
+def _table(names: list[str], is_terminal: bool) -> Table:
+    table = Table(
+        box=SIMPLE_HEAD if is_terminal else MARKDOWN, pad_edge=not is_terminal, padding=(0, 1)
+    )
+    for k, name in enumerate(names):
+        table.add_column(name, justify="right" if k else "left")
     return table

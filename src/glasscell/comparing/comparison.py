@@ -97,6 +97,8 @@ class Comparison:
         measure: what the score is.
         cells: each with its trainings, the plain LSTM first.
         findings: each cell but the first beside the one that it differs from.
+        remarks: what else should be known of the scores, in sentences: that cells do no better
+            than a level, that the task is too easy to tell them apart, ...
         margin: the largest difference that does not matter.
         confidence: of intervals and tests.
         facts: how it was made, in sentences.
@@ -106,6 +108,7 @@ class Comparison:
     measure: Measure
     cells: tuple[CellResult, ...]
     findings: tuple[Finding, ...]
+    remarks: tuple[str, ...]
     margin: float
     confidence: float
     facts: tuple[str, ...]

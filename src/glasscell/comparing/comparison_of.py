@@ -10,7 +10,7 @@ from statistics import fmean
 from glasscell.comparing.comparison import CellResult, Comparison, Finding
 from glasscell.comparing.measure import Measure
 from glasscell.comparing.questions import BASE, question_of
-from glasscell.comparing.report.words import sentence
+from glasscell.comparing.report.words import remarks, sentence
 from glasscell.comparing.statistics.intervals import mean_interval
 from glasscell.comparing.statistics.paired import differences
 from glasscell.comparing.statistics.verdicts import verdict_of
@@ -42,7 +42,9 @@ def comparison_of(
         InputError: a confidence that is none.
     """
     margin = measure.margin if margin is None else margin
-    results = tuple(_cell_result(cell, runs, confidence) for cell in cells if _of(runs, cell))
+    results = tuple(
+        _cell_result(cell, runs, confidence, measure.bounds) for cell in cells if _of(runs, cell)
+    )
     names = [result.cell for result in results]
     questions = {cell: question_of(cell, names) for cell in names if cell != BASE}
     against = {
@@ -76,7 +78,16 @@ def comparison_of(
         )
         own = {name: _of(runs, name) for name in (cell, against[cell])}
         findings.append(replace(finding, words=sentence(finding, measure, margin, own)))
-    return Comparison(title, measure, results, tuple(findings), margin, confidence, tuple(facts))
+    return Comparison(
+        title=title,
+        measure=measure,
+        cells=results,
+        findings=tuple(findings),
+        remarks=remarks(results, measure, margin),
+        margin=margin,
+        confidence=confidence,
+        facts=tuple(facts),
+    )
 
 
 def _of(runs: Sequence[Run], cell: str) -> list[Run]:
@@ -91,9 +102,12 @@ def _pairs(runs: Sequence[Run], cell: str, other: str) -> dict[int, tuple[float,
     return {seed: (scores[0][seed], scores[1][seed]) for seed in scores[0] if seed in scores[1]}
 
 
-def _cell_result(cell: str, runs: Sequence[Run], confidence: float) -> CellResult:
+def _cell_result(
+    cell: str, runs: Sequence[Run], confidence: float, bounds: tuple[float, float]
+) -> CellResult:
     own = _of(runs, cell)
     done = [run for run in own if run.score is not None]
+    score = mean_interval([run.score for run in done if run.score is not None], confidence)
 
     def mean(name: str) -> float:
         values = [getattr(run, name) for run in done]
@@ -108,7 +122,7 @@ def _cell_result(cell: str, runs: Sequence[Run], confidence: float) -> CellResul
         hidden=own[0].size.hidden,
         parameters=own[0].parameters,
         runs=tuple(own),
-        score=mean_interval([run.score for run in done if run.score is not None], confidence),
+        score=score.clipped(*bounds) if score.n > 1 else score,
         updates=mean("updates"),
         training_speed=mean("training_speed"),
         inference_speed=mean("inference_speed"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -15,6 +16,8 @@ class Measure:
         margin: the largest difference that does not matter, unless somebody says another.
         digits: after the point, as it is shown.
         levels: what to compare any score with, by name: {"naive": 1.02}.
+        optimum: the best score there can be, where that is known.
+        bounds: between which every score lies.
     """
 
     name: str
@@ -22,6 +25,12 @@ class Measure:
     margin: float
     digits: int = 3
     levels: tuple[tuple[str, float], ...] = ()
+    optimum: float | None = None
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+
+    def is_better(self, score: float, other: float) -> bool:
+        """Whether a score is better than another, by however little."""
+        return score < other if self.lower_is_better else score > other
 
     def told(self, value: float, *, sign: bool = False) -> str:
         """A score or a difference, with its digits and a proper minus."""

@@ -21,11 +21,13 @@ class Question:
         change: what the cell does with it: removes it, adds it, is itself another, or begins with
             other weights.
         against: the cell that it differs from in this alone.
+        missing: the cell that it should be compared with, and is not as nobody named it.
     """
 
     part: str
     change: Change
     against: str = BASE
+    missing: str | None = None
 
     def sign(self, *, lower_is_better: bool) -> int:
         """1 where a larger difference, the cell's score less the other's, speaks for the part; -1
@@ -84,7 +86,9 @@ def question_of(cell: str, compared: Sequence[str]) -> Question:
     line = LayerLine.read(cell)
     own = split_outside(line.text, "+")[0] if line.options else cell
     if line.options:
-        return _of_options(line, own) if own in compared else Question(cell, "replaces")
+        if own in compared:
+            return _of_options(line, own)
+        return Question(f"the layer {cell}", "replaces", missing=own)
     question = QUESTIONS.get(cell, Question(f"the cell {cell}", "replaces"))
     if question.against in compared:
         if question.against == BASE:
@@ -92,7 +96,8 @@ def question_of(cell: str, compared: Sequence[str]) -> Question:
         return replace(question, part=f"{question.part}, where there are peepholes")
     if question.change == "adds":
         return Question(f"{question.part} and peepholes", "adds")
-    return Question(f"an LSTM with peepholes, without {question.part},", "replaces")
+    part = f"an LSTM with peepholes, without {question.part},"
+    return Question(part, "replaces", missing=question.against)
 
 
 def _of_options(line: LayerLine, own: str) -> Question:
@@ -101,4 +106,5 @@ def _of_options(line: LayerLine, own: str) -> Question:
     where = "" if own == BASE else f" of {own}"
     if line.options.keys() & {"forget_bias", "chrono", "init"}:
         return Question(f"to begin with {told}{where}", "begins", own)
-    return Question(f"{told}{where}", "adds", own)
+    options = "option" if len(line.options) == 1 else "options"
+    return Question(f"the {options} {told}{where}", "adds", own)

@@ -1,6 +1,7 @@
 """The sentences: they follow the numbers, and hold them."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from tests.comparing.made_up import BITS, SHARE, made_up, run
 
 from glasscell.comparing.comparison_of import comparison_of
+from glasscell.comparing.models import Size
 from glasscell.comparing.statistics.verdicts import Verdict
 
 LSTM = [1.90, 1.92, 1.91, 1.93, 1.90]
@@ -151,3 +153,48 @@ def test_words_and_verdict_agree(base, other, cell, more_is_better):
     assert ("no difference" in found.words) == (found.verdict is Verdict.NO_DIFFERENCE)
     if found.verdict is Verdict.NO_DIFFERENCE:
         assert max(abs(low), abs(high)) <= measure.margin
+
+
+def test_an_option_is_named_as_one_and_what_it_should_be_compared_with():
+    better = plus(-0.20, -0.22, -0.21, -0.19, -0.23)
+    assert words("lstm+zoneout=0.1", better).startswith("The option zoneout=0.1: yes, worth 0.210")
+    alone = words("peephole+zoneout=0.1", better)
+    assert alone.startswith("The layer peephole+zoneout=0.1: better than the LSTM by 0.210")
+    assert alone.endswith(
+        " Beside lstm it is more than one change: name peephole among the cells to know what the "
+        "last of them does."
+    )
+
+
+def test_it_and_them_go_by_the_part_and_not_by_where_it_is():
+    found = made_up({"lstm": LSTM, "peephole": WORSE, "cifg": LSTM})
+    assert "An input gate of its own, where there are peepholes: no, without it" in found.words[1]
+
+
+def test_remarks_on_levels_and_what_is_solved():
+    assert made_up({"lstm": LSTM, "gru": WORSE}).remarks == ()  # all better than 2.4
+    some = made_up({"lstm": LSTM, "rnn": [2.5, 2.5, 2.4]})
+    assert some.remarks == ("No better than counting (2.400): rnn.",)
+    (none,) = made_up({"lstm": [2.5, 2.6], "rnn": [2.5, 2.4]}).remarks
+    assert none.startswith("None of the cells does better than counting (2.400): what is said")
+    known = replace(SHARE, levels=(("chance", 0.5),), optimum=1.0, bounds=(0.0, 1.0))
+    (easy,) = made_up({"lstm": [1.0, 0.995], "gru": [1.0, 1.0]}, measure=known).remarks
+    assert easy.startswith("All cells are within 0.010 of the best score there can be, from every")
+    (one,) = made_up({"lstm": [1.0, 0.9], "gru": [1.0, 1.0]}, measure=known).remarks
+    assert one == "From every seed within 0.010 of the best score there can be: gru."
+    assert "(counting: 2.400)" in str(some)
+    assert "No better than counting" in str(some)
+
+
+def test_remarks_on_widths():
+    runs = [run("lstm", 0, 1.9), run("indrnn", 0, 1.9, size=Size(4304))]
+    found = comparison_of(runs, cells=["lstm", "indrnn"], title="", measure=BITS)
+    assert found.remarks == (
+        "To have as many parameters indrnn has 4,304 units, where lstm has 64.",
+    )
+
+
+def test_intervals_of_shares_stay_shares():
+    found = made_up({"lstm": [1.0, 0.9, 1.0]}, measure=replace(SHARE, bounds=(0.0, 1.0)))
+    assert found["lstm"].score.high == 1.0
+    assert 0 < found["lstm"].score.low < 0.9

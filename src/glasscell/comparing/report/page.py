@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from glasscell.comparing.questions import BASE
 from glasscell.comparing.report.figures import cost_figure, score_figures
-from glasscell.comparing.report.numerals import count, memory, p_value
+from glasscell.comparing.report.numerals import chosen, count, memory, p_value
 from glasscell.comparing.times_in_words import in_words
 from glasscell.explaining import Explanation, Heading, Items, Prose, Table
 from glasscell.explaining.pieces import Piece, literal
@@ -23,6 +23,7 @@ def explanation(found: Comparison, *, figures: bool = True) -> Explanation:
     """
     pieces: list[Piece] = [
         Prose(_headline(found)),
+        *([Items([literal(each) for each in found.remarks])] if found.remarks else []),
         Heading("What this data needs"),
         Items([_bold_beginning(words) for words in found.words])
         if found.findings
@@ -144,6 +145,7 @@ def _how_judged(found: Comparison) -> str:
 
 
 def _costs(found: Comparison) -> Table:
+    choices = chosen(found.cells)
     rows = [
         [
             literal(cell.cell),
@@ -154,14 +156,15 @@ def _costs(found: Comparison) -> Table:
             count(cell.training_speed),
             count(cell.inference_speed),
             memory(cell),
+            *(told(cell) for _, told in choices),
         ]
         for cell in found.cells
     ]
     return Table(
         ["cell", "units", "parameters", "off", "updates", "tokens/s, training",
-         "tokens/s, reading", "memory, steps"],
+         "tokens/s, reading", "memory, steps", *(name for name, _ in choices)],
         rows,
-        align="lrrrrrrr",
+        align="lrrrrrrr" + "r" * len(choices),
     )  # fmt: skip
 
 

@@ -12,9 +12,10 @@ from glasscell.comparing.statistics.verdicts import FEWEST, Verdict
 from glasscell.comparing.trainings.run import Run
 
 if TYPE_CHECKING:
-    from glasscell.comparing.comparison import Finding
+    from glasscell.comparing.comparison import CellResult, Finding
 
 MANY_MORE = 1.25  # times as many updates, from which on that is said
+MANY_UNITS = 4  # times as many units
 
 
 def sentence(
@@ -32,9 +33,62 @@ def sentence(
         said += _how_many_updates(finding, runs)
     lost = [f"{name} from seed {run.seed}" for name in runs for run in runs[name]
             if run.status == "failed"]  # fmt: skip
+    if missing := finding.question.missing:
+        said += (
+            f" Beside {finding.against} it is more than one change: name {missing} among the cells "
+            "to know what the last of them does."
+        )
     if lost:
         said += f" Left out, as the training failed: {', '.join(lost)}."
     return f"{part[0].upper()}{part[1:]}: {said}"
+
+
+def remarks(cells: Sequence[CellResult], measure: Measure, margin: float) -> tuple[str, ...]:
+    """What a reader should know of all scores before what is said of each cell.
+
+    Args:
+        cells: the plain LSTM first.
+        margin: the largest difference that does not matter.
+    """
+    done = [cell for cell in cells if cell.score.n]
+    if not done:
+        return ()
+    said = []
+    for name, level in measure.levels:
+        below = [cell.cell for cell in done if not measure.is_better(cell.score.mean, level)]
+        told = f"{name} ({measure.told(level)})"
+        if len(below) == len(done):
+            none = f"None of the cells does better than {told}" if len(done) > 1 else (
+                f"{done[0].cell} does no better than {told}"
+            )  # fmt: skip
+            said.append(
+                f"{none}: what is said below is of trainings that have not yet learned what this "
+                "data holds. A longer budget, or more units, may help."
+            )
+        elif below:
+            said.append(f"No better than {told}: {', '.join(below)}.")
+    if measure.optimum is not None:
+        solved = [
+            cell.cell
+            for cell in done
+            if all(abs(run.score - measure.optimum) <= margin for run in cell.runs
+                   if run.score is not None)
+        ]  # fmt: skip
+        best = f"within {measure.told(margin)} of the best score there can be"
+        if len(solved) == len(done) and len(done) > 1:
+            said.append(
+                f"All cells are {best}, from every seed: this task is too easy to tell them "
+                "apart. A longer one (T) or fewer updates would."
+            )
+        elif solved:
+            said.append(f"From every seed {best}: {', '.join(solved)}.")
+    said += [
+        f"To have as many parameters {cell.cell} has {cell.hidden:,} units, where {done[0].cell} "
+        f"has {done[0].hidden:,}."
+        for cell in done[1:]
+        if cell.hidden >= MANY_UNITS * done[0].hidden
+    ]
+    return tuple(said)
 
 
 def _judged(
@@ -79,7 +133,9 @@ def _judged(
 
 def _found(question: Question, verdict: Verdict) -> str:
     helps = verdict is Verdict.HELPS
-    it = "them" if question.part.endswith("s") else "it"
+    noun = question.part.split(",")[0]
+    several = noun.endswith("s") or noun.startswith("the options ")
+    it = "them" if several else "it"
     if question.change == "removes":
         return "yes, worth" if helps else f"no, without {it} the score is better by"
     if question.change == "adds":

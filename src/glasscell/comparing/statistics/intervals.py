@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -37,6 +37,10 @@ class Interval:
     n: int
     method: str
     confidence: float
+
+    def clipped(self, low: float, high: float) -> Interval:
+        """The part of it where such a mean can lie: Student's interval of a share may pass 1."""
+        return replace(self, low=max(self.low, low), high=min(self.high, high))
 
     def within(self, margin: float) -> bool:
         """Whether the whole interval lies between -margin and margin."""

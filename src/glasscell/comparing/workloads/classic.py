@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import torch
@@ -45,6 +46,8 @@ class ClassicWorkload:
             margin=MARGIN * abs(task.chance - task.optimum),
             digits=5 if lower else 3,
             levels=(("chance", task.chance),),
+            optimum=task.optimum,
+            bounds=(0.0, math.inf) if lower else (0.0, 1.0),
         )
         self._held = [task.batch(MEASURED, torch.Generator().manual_seed(HELD + k)) for k in (0, 1)]
         self.tokens_per_update = BATCH * len(self._held[0].inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from pathlib import Path
 from typing import Any, ClassVar
@@ -57,7 +58,13 @@ class SeriesWorkload:
         self.steps = min(STEPS, series.train - 1)
         self.tokens_per_update = BATCH * self.steps
         naive = ("saying that nothing changes", series.naive_error("test"))
-        self.measure = Measure("mean absolute scaled error", True, margin=0.01, levels=(naive,))
+        self.measure = Measure(
+            "mean absolute scaled error",
+            True,
+            margin=0.01,
+            levels=(naive,),
+            bounds=(0.0, math.inf),
+        )
         N = len(series.values)
         self.facts = (
             f"rows 1 to {series.train:,} to train on, to {series.validation:,} to choose the best "

@@ -72,7 +72,11 @@ class TextWorkload:
         self.tokens_per_update = max(1, self.train.predictions // len(self.train))
         self._embedding = LEVELS[level].embedding
         self.measure = Measure(
-            "bits a character", True, margin=0.02, levels=(self._counting(tokens),)
+            "bits a character",
+            True,
+            margin=0.02,
+            levels=(self._counting(tokens),),
+            bounds=(0.0, math.inf),
         )
         self.facts = (
             f"{len(split.train):,} characters to train on, {len(self._validation):,} after them to "
