@@ -49,6 +49,7 @@ def page(comparison: Comparison) -> str:
         "",
         "In words:",
         "",
+        *(f"- {remark}" for remark in comparison["remarks"]),
         *(f"- {finding['words']}" for finding in comparison["findings"]),
         "",
         "[All comparisons](README.md)",
