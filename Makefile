@@ -29,6 +29,7 @@ help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/.packages: pyproject.toml constraints.txt
+	@echo "installing what Glasscell needs into $(VENV)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
 	$(BIN)/python -m pip install --quiet torch $(BUILDERS) -c constraints.txt
@@ -39,6 +40,7 @@ $(VENV)/.packages: pyproject.toml constraints.txt
 $(READY): $(VENV)/.packages $(NATIVE)
 	@native=$(GLASSCELL_NATIVE); \
 	if [ $$native = 0 ]; then echo "building without the native engine, see CONTRIBUTING.md"; fi; \
+	if [ $$native != 0 ]; then echo "compiling the kernels, which takes some minutes"; fi; \
 	GLASSCELL_NATIVE=$$native \
 	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
 	@touch $@

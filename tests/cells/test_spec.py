@@ -80,7 +80,8 @@ def test_a_kind_of_ones_own():
         ("gru(candidate=gate(reads=('x', 'h', 'c')))", "a GRU runs it reading"),
         ("lstm(output_squash=open(file=1))", r"there is no open"),
         ("lstm('x')", "it is no name"),
-        ("lstm(", "was never closed"),
+        ("lstm(", "its parentheses do not match"),
+        ("lstm(beta=)", "it is no name"),
     ],
 )
 def test_lines_that_name_nothing(line, reason):

@@ -117,7 +117,7 @@ inline Results run(const Kernels& kernels, const Case& c, const Wishes& wishes, 
   std::vector<Numbers> tables;
   auto table = [&](size_t count) {
     Numbers numbers = drawn(count, 1, c.dtype);
-    if (s.kind == Kind::slstm)  // what is divided by stays well above 0
+    if (s.kind == Kind::slstm || s.sharing == Sharing::normalized)  // what is divided by stays well above 0
       for (size_t k = 0; k < count; ++k) numbers.set(k, 0.25 + double(random() % 4) / 4);
     return numbers;
   };

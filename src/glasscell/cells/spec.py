@@ -18,7 +18,9 @@ from typing import Any
 from glasscell.cells.cell import Cell
 from glasscell.cells.gates import SQUASHES, GateMap, Squash
 from glasscell.cells.kinds import KINDS
-from glasscell.cells.variants import variant
+from glasscell.cells.variants import name_of, variant
+
+NO_FORM = "it is no name(field=value, ...)"
 
 
 def named(cell: Cell | str) -> Cell:
@@ -48,7 +50,9 @@ def write(cell: Cell) -> str:
         ValueError: a kind or squash that is not registered, so that no reader could know it.
     """
     if KINDS.get(cell.kind) is not type(cell):
-        raise ValueError(f"cell: expected one of {_listed(KINDS)}, got {type(cell).__name__}")
+        raise ValueError(
+            f"cell: expected one of {_listed(KINDS)}, got {type(cell).__name__}, which no line says"
+        )
     return _write_fields(cell.kind, cell, KINDS[cell.kind]())
 
 
@@ -58,6 +62,12 @@ def line_of(cell: Cell) -> str | None:
         return write(cell)
     except ValueError:
         return None
+
+
+def shortest(cell: Cell) -> str:
+    """What a person calls the cell: its name in `VARIANTS`, else its line; the kind of one that no
+    line says, such as a step of one's own."""
+    return name_of(cell) or line_of(cell) or cell.kind
 
 
 @lru_cache
@@ -73,7 +83,11 @@ def read(text: str) -> Cell:
         if name not in KINDS:
             raise ValueError(f"the kinds are {_listed(KINDS)}")
         return _read_fields(KINDS[name](), given)
-    except (SyntaxError, TypeError, ValueError, AttributeError) as error:
+    except SyntaxError:
+        missing = text.count("(") - text.count(")")
+        why = NO_FORM if missing == 0 else "its parentheses do not match"
+        raise ValueError(f"cell: expected a line such as lstm, got {text!r}: {why}") from None
+    except (TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"cell: expected a line such as lstm, got {text!r}: {error}") from None
 
 
@@ -104,7 +118,7 @@ def _write_value(value: Any, usual: Any) -> str:
 def _read_fields(default: Any, given: dict[str, ast.expr]) -> Any:
     usual = {field.name: getattr(default, field.name) for field in fields(default)}
     if unknown := given.keys() - usual:
-        raise ValueError(f"there is no {_listed(unknown)}")
+        raise ValueError(f"there is no {_listed(unknown)}, but {', '.join(usual)}")
     read = {name: _read_value(node, usual[name]) for name, node in given.items()}
     for name, value in read.items():
         if isinstance(usual[name], GateMap) and not isinstance(value, GateMap | None):
@@ -132,7 +146,7 @@ def _name_and_fields(node: ast.expr) -> tuple[str, dict[str, ast.expr]]:
         return node.id, {}
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
         return node.func.id, {str(word.arg): word.value for word in node.keywords}
-    raise ValueError("it is no name(field=value, ...)")
+    raise ValueError(NO_FORM)
 
 
 def _listed(names: Any) -> str:

@@ -101,7 +101,8 @@ def variant(name: str) -> Cell:
     found = VARIANTS.get(ALIASES.get(name, name))
     if found is not None:
         return found
-    near = get_close_matches(name, [*VARIANTS, *ALIASES], n=3)
+    known = [each for each in (*VARIANTS, *ALIASES) if len(each) > 2]
+    near = get_close_matches(name, known, n=3)
     hint = f"; did you mean {' or '.join(near)}?" if near else f": {', '.join(VARIANTS)}"
     raise ValueError(f"cell: there is no variant {name!r}{hint}")
 

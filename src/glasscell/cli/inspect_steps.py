@@ -16,7 +16,7 @@ from glasscell.analysis import (
     predictions,
     units_by_memory,
 )
-from glasscell.cells import name_of
+from glasscell.cells import spec
 from glasscell.cli.reading import Reading, token_text
 from glasscell.tracing import LayerTrace
 
@@ -77,7 +77,7 @@ def as_dict(reading: Reading, name: str, top: int) -> dict[str, Any]:
     memory = units_by_memory(steps.layer) if steps.layer.carry() else []
     return {
         "layer": name,
-        "cell": steps.layer.kind,
+        "cell": spec.shortest(steps.layer.definition),
         "units": steps.layer.hidden_size,
         "tokens_read": len(reading.ids),
         "tokens_in_text": reading.total,
@@ -162,7 +162,7 @@ def _below_table(reading: Reading, steps: Steps, shown: int) -> list[str]:
 
 
 def _cell_told(layer: LayerTrace) -> str:
-    known = name_of(layer.definition) or layer.kind
+    known = spec.shortest(layer.definition)
     return known.upper() if known == layer.kind else known
 
 

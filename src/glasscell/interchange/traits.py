@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from glasscell import cells
-from glasscell.cells import Cell, GateMap, Squash, name_of, spec
+from glasscell.cells import Cell, GateMap, Squash, spec
 from glasscell.errors import InputError
 
 # Each in words that follow "Keras has no ...".
@@ -73,7 +73,7 @@ def require(cell: Cell, where: str, *allowed: str, argument: str = "layer") -> N
 
 def described(cell: Cell) -> str:
     """The cell as a person would ask for it: cell="peephole"."""
-    return f'cell="{name_of(cell) or spec.line_of(cell) or cell.kind}"'
+    return f'cell="{spec.shortest(cell)}"'
 
 
 def kind_of(given: Any) -> str:

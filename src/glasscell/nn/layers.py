@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from glasscell import cells
-from glasscell.cells import RELU
+from glasscell.cells import RELU, spec
 from glasscell.errors import InputError
 from glasscell.nn.options import LayerOptions
 from glasscell.nn.recurrent import Device, Lengths, Recurrent
@@ -217,7 +217,7 @@ def require_family(layer: Recurrent, *, cell_state: bool) -> None:
     cell = layer.cell
     if cell.has_cell_state == cell_state:
         return
-    name, has = cells.name_of(cell) or cell.kind, "has a" if cell.has_cell_state else "has no"
+    name, has = spec.shortest(cell), "has a" if cell.has_cell_state else "has no"
     others = "glasscell.LSTM" if cell.has_cell_state else "glasscell.GRU"
     raise InputError(
         f"cell: {name} {has} cell state, and glasscell.{type(layer).__name__} is for those that "

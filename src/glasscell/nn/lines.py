@@ -58,7 +58,8 @@ class LayerLine:
                 have.
         """
         if not isinstance(text, str):
-            raise InputError(f"cell: expected a line such as lstm, got {text!r}")
+            told = type(text).__name__ if isinstance(text, Cell) else repr(text)
+            raise InputError(f"cell: expected a line such as lstm, got {told}")
         return cls._read(text)
 
     @classmethod
@@ -102,7 +103,7 @@ class LayerLine:
     def _of(cls, cell: Cell, found: Mapping[str, Any]) -> LayerLine:
         options = {name: found[name] for name in _OPTIONS if name in found}
         Recurrent(1, 1, cell=cell, device="meta", **found)  # refuses what cannot be
-        own = name_of(cell) or spec.line_of(cell) or cell.kind
+        own = spec.shortest(cell)
         told = (f"{name}={_told(name, value)}" for name, value in options.items())
         return cls("+".join((own, *told)), cell, MappingProxyType(dict(found)))
 

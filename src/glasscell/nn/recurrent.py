@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils.hooks import RemovableHandle
 
 from glasscell import ops
-from glasscell.cells import Cell, Custom, Weights, name_of, spec
+from glasscell.cells import Cell, Custom, Weights, spec
 from glasscell.engines import ENGINES, Call, Choice, Record, combined, explain
 from glasscell.engines.fused import lay_out_for_cudnn
 from glasscell.errors import InputError
@@ -394,8 +394,7 @@ class Recurrent(nn.Module):
             if value != default:
                 text += f", {name}={value!r}"
         if self.cell != self._usual_cell:
-            name = name_of(self.cell) or self._cell_line or self.cell.kind
-            text += f", cell={name!r}"
+            text += f", cell={spec.shortest(self.cell)!r}"
         for options in (self.chance, self.first_weights):
             for field in fields(options):
                 if (value := getattr(options, field.name)) != field.default:
