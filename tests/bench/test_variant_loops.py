@@ -111,5 +111,5 @@ def test_answers_are_right(cases):
 def test_the_answer_of_a_drawn_gate_is_that_of_its_first_steps():
     *_, training = (c for c in variants.chance(TINY) if c.case.startswith("bernoulli"))
     assert training.ours.answer is not None
-    assert training.ours.answer().values["output"].shape[0] == variants.FIRST_DRAWN
+    assert training.ours.answer().values["output"].shape[0] == variants.FIRST_TURNING
     assert training.shape["T"] == TINY.T

@@ -32,10 +32,11 @@ ONE_SEQUENCE = ((1, 128, 100),)
 PEEPHOLE_BATCHES, PEEPHOLE_SIZES = (16, 64), (128, 256, 512)
 
 SEED = 1  # of what chance does where answers are compared
-# Steps over which answers are compared, where a difference in the last bit grows step by step: a
-# draw that is compared with a number turns with it, as does a slope at a kink; layer norm makes
-# what is small large, and a cell state that nothing forgets only adds to it.
-FIRST_DRAWN, FIRST_GROWING = 2, 10
+# Steps over which answers are compared, where a difference in the last bit does not stay one. It
+# turns a draw that is compared with a number, and a slope at a kink: the more of them, the surer.
+# And it grows step by step where layer norm makes what is small large, and in a cell state that
+# nothing forgets.
+FIRST_TURNING, FIRST_GROWING = 2, 10
 KINKED = {
     squash
     for squash in SQUASHES.values()
@@ -61,11 +62,13 @@ class Variant:
     def compared(self) -> slice:
         """The steps over which its answer is compared."""
         if "bernoulli" in dict(self.options.get("stochastic", {})).values():
-            return slice(FIRST_DRAWN)
+            return slice(FIRST_TURNING)
         cell = VARIANTS[self.cell]
         squashes = {*(gate.squash for gate in cell.gates), getattr(cell, "output_squash", None)}
+        if squashes & KINKED:
+            return slice(FIRST_TURNING)
         never_forgets = isinstance(cell, LSTM) and cell.forget_gate is cell.sharing is None
-        grows = self.cell.startswith("layer_norm") or never_forgets or squashes & KINKED
+        grows = self.cell.startswith("layer_norm") or never_forgets
         return slice(FIRST_GROWING if grows else None)
 
 
