@@ -46,6 +46,28 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
+@pytest.fixture
+def open_page(browser, tmp_path) -> Iterator[Callable[[str], Any]]:
+    """`open_page(html)`: a document in the browser. Afterwards: no error, and nothing was asked
+    for."""
+    troubles: list[str] = []
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+
+    def opened(html: str) -> Any:
+        path = tmp_path / f"page{len(context.pages)}.html"
+        path.write_text(html, "utf-8")
+        page = context.new_page()
+        page.on("console", lambda said: troubles.append(said.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("request", lambda r: r.url.startswith(("file:", "data:")) or troubles.append(r.url))
+        page.goto(path.as_uri())
+        return page
+
+    yield opened
+    context.close()
+    assert troubles == []
+
+
 class Opened(NamedTuple):
     """A report in the browser, and what it was made from."""
 

@@ -15,19 +15,8 @@ SCORES = {
 
 
 @pytest.fixture
-def page(browser, tmp_path):
-    path = tmp_path / "comparison.html"
-    path.write_text(made_up(SCORES).explanation().html(), "utf-8")
-    troubles: list[str] = []
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.on("console", lambda said: troubles.append(said.text))
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("request", lambda r: r.url.startswith(("file:", "data:")) or troubles.append(r.url))
-    page.goto(path.as_uri())
-    yield page
-    context.close()
-    assert troubles == []
+def page(open_page):
+    return open_page(made_up(SCORES).explanation().html())
 
 
 def test_words_tables_and_figures(page):

@@ -12,22 +12,11 @@ DARK = {"paper_bgcolor": "#111111"}
 
 
 @pytest.fixture
-def page(browser, tmp_path):
-    """The forget layer with a figure, opened. Afterwards: no error, and nothing was asked for."""
+def page(open_page):
+    """The forget layer with a figure, opened."""
     light, dark = (go.Figure(go.Scatter(y=[1, 3, 2]), layout=layout) for layout in ({}, DARK))
     told = forget_layer() + Explanation("A figure", [Figure(light, "a curve", "up, down", dark)])
-    path = tmp_path / "page.html"
-    path.write_text(told.html(), "utf-8")
-    troubles: list[str] = []
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.on("console", lambda said: troubles.append(said.text))
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("request", lambda r: r.url.startswith(("file:", "data:")) or troubles.append(r.url))
-    page.goto(path.as_uri())
-    yield page
-    context.close()
-    assert troubles == []
+    return open_page(told.html())
 
 
 def test_matrices_are_laid_out_as_matrices(page):
