@@ -259,8 +259,16 @@ def test_resuming_something_else(pool, tmp_path, changes, says):
     compare(tmp_path / "c", seeds=1)
     with pytest.raises(UserError, match=says):
         compare(tmp_path / "c", resume=True, **changes)
-    with pytest.raises(UserError, match="the data is not what"):
+    with pytest.raises(UserError, match=r"T: the comparison in .* has \d+, not 30"):
         glasscell.compare("classic", "adding", T=30, out=tmp_path / "c", resume=True)
+    with pytest.raises(UserError, match=r"name: the comparison in .* has adding, not parity"):
+        glasscell.compare("classic", "parity", out=tmp_path / "c", resume=True)
+
+
+def test_what_is_not_said_again_stays(pool, tmp_path):
+    compare(tmp_path / "c", seeds=1)
+    again = glasscell.compare("classic", "adding", out=tmp_path / "c", resume=True, progress=False)
+    assert again.title == "adding, T = 20"
 
 
 @pytest.mark.parametrize(

@@ -227,6 +227,50 @@ def test_an_slstm_that_holds_keeps_its_scale_over_long_sequences(training, engin
 
 
 @pytest.mark.parametrize("engine", EITHER)
+@pytest.mark.parametrize("training", [True, False])
+def test_an_slstm_without_a_past_may_hold_it(training, engine):
+    """From m_0 = -inf there is nothing to be held, and what stays of it is nothing."""
+    layer = glasscell.Recurrent(2, 3, cell="slstm", zoneout=(0.5, 0.0), engine=engine)
+    layer.train(training)
+    c_0 = torch.zeros(1, 4, 9)
+    c_0[..., 6:] = -torch.inf
+    c_0.requires_grad_()
+    torch.manual_seed(2)
+    y, (_, c_n) = layer(torch.randn(12, 4, 2), (torch.zeros(1, 4, 3), c_0))
+    (y * torch.arange(3)).sum().backward()
+    for found in (y, c_n, c_0.grad, *(p.grad for p in layer.parameters())):
+        assert found is not None
+        assert found.isfinite().all()
+
+
+def test_an_slstm_in_bfloat16_holds_at_the_rate_that_was_given():
+    """A rate near 1 is no rate of bfloat16, and must not become one."""
+    torch.manual_seed(0)
+    layer: Any = glasscell.Recurrent(2, 3, cell="slstm", zoneout=(0.999, 0.0), engine="reference")
+    x = torch.randn(200, 1, 2)
+    layer.to(torch.bfloat16).eval()
+    found = layer(x.to(torch.bfloat16))[0]
+    expected = layer.to(torch.float64)(x.to(torch.bfloat16).double())[0]
+    assert_close(found.double(), expected, dtype=torch.bfloat16)
+
+
+def test_an_edit_that_replaces_a_huge_gate_lets_no_gradient_through():
+    layer = glasscell.Recurrent(2, 3, cell="slstm", engine="reference")
+    with torch.no_grad():
+        layer.bias_ih_l0[:3] = 100.0  # its exponential is beyond single precision
+    x = torch.randn(4, 1, 2, requires_grad=True)
+    edits = [
+        glasscell.Edit("l0", "stabilizer", set=0.0),
+        glasscell.Edit("l0", "input_gate", set=0.5),
+    ]
+    with glasscell.edit(layer, edits):
+        layer(x)[0].sum().backward()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+    assert x.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("engine", EITHER)
 @pytest.mark.parametrize(
     ("i_pre", "f_pre", "T"), [(90.0, -1.0, 100), (110.0, -3.0, 150), (-100.0, 0.0, 60)]
 )

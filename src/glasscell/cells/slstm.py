@@ -24,9 +24,12 @@ So that where k is 1 all three stay as they were, where it is 0 none of them is 
 c_t and n_t are means of the old and the new ones, which leave no range that these are in.
 
 A normalizer is a sum of what was written, and not negative; an initial one is taken to be so. What
-h_t divides by is at least the smallest normal number, and so a given n_0 < 0 makes h huge.
+h_t divides by is at least the smallest normal number, and so a given n_0 < 0 makes h huge. From
+m_0 = 0, as a layer begins, exponents far below 0 fade beside a state in which there is nothing yet;
+a given m_0 = -inf leaves it out.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -136,7 +139,7 @@ class SLSTM(Cell):
         if "cell" in noise.stays:  # what is shown is not what is held
             held, moved = exponents(noise.stays["cell"], m_prev, m_new)
             m_t = edits.apply("stabilizer", torch.logaddexp(held, moved))
-            rho, nu = (held - m_t).exp(), (moved - m_t).exp()
+            rho, nu = weights_of(held, moved, m_t)
             c_t = edits.apply("cell", rho * c_prev + nu * c_new)
             n_t = edits.apply("normalizer", rho * n_prev + nu * n_new)
 
@@ -189,13 +192,14 @@ class SLSTM(Cell):
         dm_new = dm
         if "cell" in noise.stays:
             held, moved = exponents(noise.stays["cell"], m_prev, m_new)
-            rho, nu = (held - m_t).exp(), (moved - m_t).exp()
+            rho, nu = weights_of(held, moved, m_t)
             dc_held, dn_held = rho * dc_new, rho * dn_new
             dm_held = dc_held * c_prev + dn_held * n_prev
             dc_new, dn_new = nu * dc_new, nu * dn_new
             dm_new = dc_new * c_new + dn_new * n_new
             dm = dm - dm_held - dm_new
-            dm_own, share = edits.backward("stabilizer", dm), (held - moved).sigmoid()
+            dm_own = edits.backward("stabilizer", dm)
+            share = torch.where(moved == -torch.inf, 1, (held - moved).sigmoid())
             dm_held, dm_new = dm_held + share * dm_own, dm_new + (1 - share) * dm_own
         dc_new, dc = dc_new + edits.backward("cell", dc_shown), dc + dc_shown
         dn_new, dn = dn_new + edits.backward("normalizer", dn_shown), dn + dn_shown
@@ -207,8 +211,8 @@ class SLSTM(Cell):
         dg_pre = added(edits.backward("candidate", dg) * g_slope, part(d.pre, 2))
 
         # i'_t = exp(i_pre - m'),  f'_t = exp(log f_t + m_{t-1} - m')
-        along_i = edits.backward("input_gate", di) * (i_pre - m_new).exp()
-        along_f = edits.backward("forget_gate", df) * (kept - m_new).exp()
+        along_i = _along(edits.backward("input_gate", di), (i_pre - m_new).exp())
+        along_f = _along(edits.backward("forget_gate", df), (kept - m_new).exp())
         dm_new = dm_new - along_i - along_f
         dm = dm + dm_new if "cell" in noise.stays else dm_new
         dm_own, share = edits.backward("stabilizer", dm_new), _share(kept, i_pre)
@@ -234,8 +238,21 @@ class SLSTM(Cell):
 
 def exponents(k: Tensor | float, m_prev: Tensor, m_new: Tensor) -> tuple[Tensor, Tensor]:
     """log k + m_{t-1} and log(1 - k) + m': what the held and the new state are told in."""
-    stays = torch.as_tensor(k, dtype=m_prev.dtype, device=m_prev.device)
-    return stays.log() + m_prev, (-stays).log1p() + m_new
+    if isinstance(k, Tensor):  # 0 and 1, as drawn
+        stays = k.to(m_prev)
+        return stays.log() + m_prev, (-stays).log1p() + m_new
+    return math.log(k) + m_prev, math.log1p(-k) + m_new
+
+
+def weights_of(held: Tensor, moved: Tensor, m_t: Tensor) -> tuple[Tensor, Tensor]:
+    """rho_t and nu_t, of a state too of which there is nothing yet: m_{t-1} = -inf."""
+    rho = torch.where(held == m_t, 1, (held - m_t).exp())
+    return rho, torch.where(m_t == -torch.inf, 0, (moved - m_t).exp())
+
+
+def _along(d: Tensor, slope: Tensor) -> Tensor:
+    """d * slope, 0 where an edit let no gradient through, however steep it would be."""
+    return torch.where(d == 0, 0, d * slope)
 
 
 def _at_least_tiny(n: Tensor) -> Tensor:

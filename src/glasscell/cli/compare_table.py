@@ -23,7 +23,10 @@ STYLES = {
     Verdict.UNSTABLE: "red",
     Verdict.NO_DIFFERENCE: "blue",
 }
-MEMORY = "memory: how many steps half of the units remember at most, and nine in ten"
+MEMORY = (
+    "memory: how many steps half of the units keep their state at most, and nine in ten, by what "
+    "multiplies it alone"
+)
 WITHOUT_TERMINAL = 200  # columns: a line of Markdown is never broken
 
 
@@ -34,7 +37,7 @@ def show(found: Comparison) -> None:
     console.print(
         f"{found.title}: {found.measure.name}, "
         f"{'less' if found.measure.lower_is_better else 'more'} is better; "
-        f"{in_words(found.work)} of work",
+        f"{in_words(found.work)} of work in all trainings together",
         markup=False, style="bold", soft_wrap=True,
     )  # fmt: skip
     console.print(_scores(found, is_terminal))

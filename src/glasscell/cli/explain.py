@@ -168,7 +168,12 @@ def _example(name: str) -> Explanation:
 
 def _card(cell: str) -> Explanation:
     from glasscell.explaining import card
+    from glasscell.nn.lines import split_outside
 
+    if len(split_outside(cell, "+")) > 1:
+        raise UserError(
+            f"cell: a card is of a cell alone, without options after a plus; got {cell!r}"
+        )
     try:
         return card(cell)
     except InputError as error:

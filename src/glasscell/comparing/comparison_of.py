@@ -66,6 +66,9 @@ def comparison_of(
             margin=margin,
             confidence=confidence,
             diverged=diverged,
+            tells_nothing=measure.tells_nothing(
+                [score for pair in pairs[cell].values() for score in pair], margin
+            ),
         )
         finding = Finding(
             cell=cell,

@@ -63,7 +63,9 @@ def cells_named(names: Sequence[str] | str) -> tuple[str, ...]:
         try:
             own = LayerLine.read(name.strip()).text
         except ValueError as error:
-            raise UserError(str(error).replace("cell:", "cells:", 1)) from None
+            told = str(error)
+            told = told.replace("cell:", "cells:", 1) if "cell:" in told else f"cells: {told}"
+            raise UserError(told if name in told else f"{told} (in {name.strip()!r})") from None
         if own in found:
             raise UserError(f"cells: {own} is given twice")
         found.append(own)

@@ -104,7 +104,7 @@ def _of_options(line: LayerLine, own: str) -> Question:
     """What a layer that is told something answers beside the same layer that is not."""
     told = line.text.removeprefix(f"{own}+").replace("+", " and ")
     where = "" if own == BASE else f" of {own}"
-    if line.options.keys() & {"forget_bias", "chrono", "init"}:
+    if line.options.keys() <= {"forget_bias", "chrono", "init"}:
         return Question(f"to begin with {told}{where}", "begins", own)
     options = "option" if len(line.options) == 1 else "options"
     return Question(f"the {options} {told}{where}", "adds", own)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from glasscell.comparing.models import cells_named
 from glasscell.comparing.plan import ComparisonPlan
@@ -84,6 +85,20 @@ class Request:
             budget=budget,
             tuning=float(bool(self.tune)),
         )
+
+    def resumed_description(self, asked: dict[str, Any], folder: Path) -> dict[str, Any]:
+        """What is compared on, with what was not said again as the comparison in a folder has it.
+
+        Raises:
+            UserError: there is none, or it was begun with something else.
+        """
+        had = ComparisonPlan.read(folder).workload
+        for name in sorted(asked):
+            if name in had and had[name] is not None and asked[name] != had[name]:
+                raise UserError(
+                    f"{name}: the comparison in {folder} has {had[name]}, not {asked[name]}"
+                )
+        return {**{name: had[name] for name in had if name != "sha256"}, **asked}
 
     def resumed_plan(self, workload: Workload, folder: Path) -> ComparisonPlan:
         """The plan in a folder, with the cells and seeds that are new.

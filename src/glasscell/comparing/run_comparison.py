@@ -106,9 +106,11 @@ def compare(
     jobs = jobs or processors()
     if margin is not None and not 0 <= margin < float("inf"):
         raise UserError(f"margin: expected 0 or more, got {margin}")
-    workload = read_workload(description_of(task, source, options))
-
     with _folder(out) as folder:
+        asked = description_of(task, source, options)
+        if resume:
+            asked = request.resumed_description(asked, folder)
+        workload = read_workload(asked)
         plan = request.resumed_plan(workload, folder) if resume else request.new_plan(workload)
         sizes = matched_sizes(workload, plan.cells, plan.hidden, known=plan.sizes)
         plan = replace(plan, sizes=sizes)

@@ -23,9 +23,9 @@ DROPPED = (
 )
 ZONEOUT = (
     "Zoneout: where $k$ is 1, the state stays as it was at this step. Outside training $k$ is the "
-    "rate at which it does. What is held is held for the next step: $h_t$ shows the cell state "
-    "before that."
+    "rate at which it does."
 )
+ZONEOUT_OF_CELL = " What is held is held for the next step: $h_t$ shows the cell state before that."
 
 
 def incoming(moment: Moment, numbers: Numbers, units: list[int] | None) -> list[Piece]:
@@ -75,7 +75,8 @@ def _chance(
     if "\\mu" in named:
         pieces += [Prose(MASK), Vector("\\mu", named["\\mu"], of_h, "what is left of each unit")]
     stays = {state: named[f"k_{state[0]}"] for state in moment.noise.stays}
-    pieces += [Prose(ZONEOUT)] * bool(stays)
+    if stays:
+        pieces.append(Prose(ZONEOUT + ZONEOUT_OF_CELL * moment.cell.has_cell_state))
     for state, k in stays.items():
         name, shows = f"k_{state[0]}", of_h if state == "hidden" else units
         if k.ndim:

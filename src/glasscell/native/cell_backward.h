@@ -155,13 +155,13 @@ class UnitGradients {
     V dm_new = state_with_loss(load(back + 2 * H, n), token, 2), dm_t{}, dc_held{}, dn_held{}, dm_held{};
     if (holds_cell) {  // c_t = rho_t c_{t-1} + nu_t c', n_t likewise, m_t = log(k exp(m_{t-1}) + ...)
       const Exponents<Real> told(staying.cell, m_prev, m_new);
-      const V rho = exponential<Real>(told.held - m_t), nu = exponential<Real>(told.moved - m_t);
+      const V rho = told.rho(m_t), nu = told.nu(m_t);
       dc_held = rho * dc_fresh, dc_fresh = nu * dc_fresh;
       dn_held = rho * dn_fresh, dn_fresh = nu * dn_fresh;
       dm_held = fma(dc_held, c_prev, dn_held * n_prev);
       const V dm_moved = fma(dc_fresh, fma(fg, c_prev, i * g), dn_fresh * fma(fg, n_prev, i));
       dm_t = dm_new - dm_held - dm_moved;
-      const V dm_own = unedited(Edits::stabilizer, dm_t), to_held = dm_own * sigmoid<Real>(told.held - told.moved);
+      const V dm_own = unedited(Edits::stabilizer, dm_t), to_held = dm_own * told.share_held();
       dm_held = dm_held + to_held, dm_new = dm_moved + (dm_own - to_held);
     }
     dc_fresh = dc_fresh + unedited(Edits::cell, dc_shown);

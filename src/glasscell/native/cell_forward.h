@@ -281,10 +281,10 @@ class UnitSteps {
       if (!plain && f.noise.zoneout_cell) {  // what is held is told in a scale of its own
         const Exponents<Real> told(staying.cell, m_prev, m_new);
         m_t = changed(Edits::stabilizer, row, j, n, told.together());
-        const Vec<Real> rho = exponential<Real>(told.held - m_t), nu = exponential<Real>(told.moved - m_t);
+        const Vec<Real> rho = told.rho(m_t), nu = told.nu(m_t);
         c_t = changed(Edits::cell, row, j, n, fma(rho, c_prev, nu * c_new));
         n_t = changed(Edits::normalizer, row, j, n, fma(rho, n_prev, nu * n_new));
-        if (q) store(q + H, m_new - m_t, n);
+        if (q) store(q + H, least(m_new - m_t, splat(Real(3e38))), n);
       }
       const Vec<Real> o = gate<plain>(3, row, j, n, o_pre, draws);
       store(state, c_t, n), store(state + H, n_t, n), store(state + 2 * H, m_t, n);

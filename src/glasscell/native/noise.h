@@ -159,11 +159,20 @@ struct Exponents {
   // log(exp(held) + exp(moved))
   GLASSCELL_INLINE Vec<R> together() const {
     const Vec<R> larger = greatest(held, moved), smaller = least(held, moved);
-    return larger + logarithm<R>(splat(R(1)) + exponential<R>(smaller - larger));
+    const Vec<R> both = larger + logarithm<R>(splat(R(1)) + exponential<R>(smaller - larger));
+    return larger == none() ? larger : both;
   }
 
+  // How much is held and how much is new, of a state too of which there is nothing yet: m_{t-1} = -inf.
+  GLASSCELL_INLINE Vec<R> rho(Vec<R> m_t) const { return held == m_t ? splat(R(1)) : exponential<R>(held - m_t); }
+  GLASSCELL_INLINE Vec<R> nu(Vec<R> m_t) const { return m_t == none() ? Vec<R>{} : exponential<R>(moved - m_t); }
+
+  // How much of dL/dm_t is held's.
+  GLASSCELL_INLINE Vec<R> share_held() const { return moved == none() ? splat(R(1)) : sigmoid<R>(held - moved); }
+
+  static GLASSCELL_INLINE Vec<R> none() { return splat(-std::numeric_limits<R>::infinity()); }
   static GLASSCELL_INLINE Vec<R> logarithm_or_none(Vec<R> x) {
-    return x > Vec<R>{} ? logarithm<R>(x) : splat(-std::numeric_limits<R>::infinity());
+    return x > Vec<R>{} ? logarithm<R>(x) : none();
   }
 
   Vec<R> held, moved;

@@ -11,7 +11,7 @@ import numpy as np
 from glasscell.errors import InputError
 from glasscell.plots.courses import label_text
 from glasscell.plots.label_places import label_offsets
-from glasscell.plots.series import series_colour
+from glasscell.plots.series import series_colour, series_symbol
 from glasscell.plots.theme import framed, theme_of
 
 ENOUGH, BEYOND = 5, 8  # points from which on some are left out; so many quartile ranges off
@@ -47,6 +47,9 @@ def cost_scores(
 
     if not points:
         raise InputError("points: expected at least one, got none")
+    for name, (cost, score, *_) in points.items():
+        if not (math.isfinite(cost) and math.isfinite(score)):
+            raise InputError(f"points: expected finite numbers of {name!r}, got {cost}, {score}")
     theme = theme_of(dark)
     figure = go.Figure()
     costs = [cost for cost, *_ in points.values()]
@@ -64,7 +67,7 @@ def cost_scores(
             x=[cost],
             y=[score],
             mode="markers",
-            marker={"size": 10, "color": colour},
+            marker={"size": 10, "color": colour, "symbol": series_symbol(k)},
             error_y={
                 "type": "data", "symmetric": False, "visible": bounded,
                 "array": [high - score], "arrayminus": [score - low], "color": colour,

@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from glasscell.errors import InputError
-from glasscell.plots.series import series_colour
+from glasscell.plots.series import series_colour, series_dash
 from glasscell.plots.theme import framed, theme_of
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")  # for those without colours
 
 
 def courses(
@@ -62,7 +60,7 @@ def courses(
             y=list(values),
             name=label_text(name),
             mode="lines+markers",
-            line={"color": colour, "width": 2, "dash": DASHES[k % len(DASHES)]},
+            line={"color": colour, "width": 2, "dash": series_dash(k)},
             marker={"size": 7, "color": colour},
             text=[label_text(str(place)) for place in places],
             hovertemplate=f"{label_text(name)}<br>%{{text}}: <b>%{{y:.3g}}</b><extra></extra>",

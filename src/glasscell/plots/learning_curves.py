@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glasscell.errors import InputError
-from glasscell.plots.courses import DASHES, label_text
-from glasscell.plots.series import series_colour
+from glasscell.plots.courses import label_text
+from glasscell.plots.series import series_colour, series_dash
 from glasscell.plots.theme import framed, theme_of
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def learning_curves(
         x, y = _mean(each)
         figure.add_scatter(
             x=x, y=y, mode="lines", name=label, legendgroup=name,
-            line={"color": colour, "width": 2.5, "dash": DASHES[k % len(DASHES)]},
+            line={"color": colour, "width": 2.5, "dash": series_dash(k)},
             hovertemplate=f"{label}, mean<br><b>%{{y:.4g}}</b> at %{{x:.3g}}<extra></extra>",
         )  # fmt: skip
     framed(figure, theme, height=380)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from glasscell.cells import SLSTM, Cell, kept
-from glasscell.cells.slstm import exponents
+from glasscell.cells.slstm import exponents, weights_of
 from glasscell.engines import Packing, RunEdit
 from glasscell.engines.call import of_carried
 from glasscell.engines.noise import RunNoise, what_stays
@@ -76,4 +76,4 @@ class Scales:
                 scale, shift = (table.to(m) for table in edit.of_tokens())
                 m_new = kept(scale) * m_new + shift
         held, moved = exponents(stays, m_prev, m_new)
-        return (held - m).exp(), (moved - m).exp()
+        return weights_of(held, moved, m)

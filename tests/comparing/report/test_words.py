@@ -53,14 +53,14 @@ def test_a_part_that_helps_and_another_cell():
 
 def test_no_difference_says_between_what():
     assert words("peephole", ALIKE) == (
-        "Peepholes: no difference that matters (between −0.002 and +0.002 bits a character)."
+        "Peepholes: no difference that matters (worth between −0.002 and +0.002 bits a character)."
     )
 
 
 def test_a_wide_interval_is_no_equality():
     said = words("no_forget_gate", WIDE)
     assert re.fullmatch(
-        r"The forget gate: cannot tell, between −0\.\d+ and \+0\.\d+ bits a character\.", said
+        r"The forget gate: cannot tell, worth between −0\.\d+ and \+0\.\d+ bits a character\.", said
     )
 
 
@@ -176,12 +176,15 @@ def test_remarks_on_levels_and_what_is_solved():
     some = made_up({"lstm": LSTM, "rnn": [2.5, 2.5, 2.4]})
     assert some.remarks == ("No better than counting (2.400): rnn.",)
     (none,) = made_up({"lstm": [2.5, 2.6], "rnn": [2.5, 2.4]}).remarks
-    assert none.startswith("None of the cells does better than counting (2.400): what is said")
+    assert none.startswith("None of the cells does better than counting (2.400): if there is more")
     known = replace(SHARE, levels=(("chance", 0.5),), optimum=1.0, bounds=(0.0, 1.0))
     (easy,) = made_up({"lstm": [1.0, 0.995], "gru": [1.0, 1.0]}, measure=known).remarks
     assert easy.startswith("All cells are within 0.010 of the best score there can be, from every")
     (one,) = made_up({"lstm": [1.0, 0.9], "gru": [1.0, 1.0]}, measure=known).remarks
     assert one == "From every seed within 0.010 of the best score there can be: gru."
+    lost = made_up({"lstm": [1.0, None], "gru": [1.0, 1.0], "rnn": [None, None]}, measure=known)
+    assert lost.remarks == (one,)
+    assert made_up({"lstm": [0.1] * 3}, measure=replace(known, levels=(("chance", 0.1),))).remarks
     assert "(counting: 2.400)" in str(some)
     assert "No better than counting" in str(some)
 
@@ -198,3 +201,15 @@ def test_intervals_of_shares_stay_shares():
     found = made_up({"lstm": [1.0, 0.9, 1.0]}, measure=replace(SHARE, bounds=(0.0, 1.0)))
     assert found["lstm"].score.high == 1.0
     assert 0 < found["lstm"].score.low < 0.9
+
+
+@pytest.mark.parametrize(
+    ("score", "why"), [(0.5, "is better than chance"), (1.0, "could be better")]
+)
+def test_scores_that_tell_nothing_of_a_part(score, why):
+    known = replace(SHARE, levels=(("chance", 0.5),), optimum=1.0)
+    found = made_up({"lstm": [score] * 3, "no_forget_gate": [score] * 3}, measure=known)
+    assert found.findings[0].verdict is Verdict.CANNOT_TELL
+    assert found.words == (f"The forget gate: cannot tell: no score of the two {why}.",)
+    between = made_up({"lstm": [0.7] * 3, "no_forget_gate": [0.7] * 3}, measure=known)
+    assert between.findings[0].verdict is Verdict.NO_DIFFERENCE

@@ -176,8 +176,8 @@ def test_the_turnstiles_chance_by_going_through_all_cases(T, most):
     [
         (lambda: Adding(19), "T: expected at least 20 steps, got 19"),
         (lambda: TemporalOrder(9), "T: expected at least 10 steps, got 9"),
-        (lambda: Turnstile(3, most=4), "expected 1 <= most <= T, got T=3, most=4"),
-        (lambda: Turnstile(3, most=0), "got T=3, most=0"),
+        (lambda: Turnstile(3, most=4), "T: expected at least 4 steps, one for each coin, got 3"),
+        (lambda: Turnstile(3, most=0), "most: expected at least 1 coin, got 0"),
     ],
 )
 def test_sizes_that_no_task_can_have(make, says):

@@ -22,7 +22,8 @@ def score_figures(found: Comparison) -> list[Piece]:
     pieces: list[Piece] = []
     if scores:
         intervals = {c.cell: (c.score.low, c.score.high) for c in found.cells if c.score.n > 1}
-        means = ", ".join(f"{c.cell} {measure.told(c.score.mean)}" for c in found.cells)
+        done = [c for c in found.cells if c.score.n]
+        means = ", ".join(f"{c.cell} {measure.told(c.score.mean)}" for c in done)
         pieces.append(
             _figure(
                 plots.seed_scores,

@@ -58,16 +58,21 @@ def _headline(found: Comparison) -> str:
     better = "less" if measure.lower_is_better else "more"
     seeds = max(len(cell.runs) for cell in found.cells)
     trainings = sum(len(cell.runs) for cell in found.cells)
+    cells = "1 cell" if len(found.cells) == 1 else (
+        f"{len(found.cells)} cells with nearly the same number of parameters"
+    )  # fmt: skip
     text = (
-        f"{len(found.cells)} cells with nearly the same number of parameters, from "
+        f"{cells}, from "
         f"{seeds} seed{'s' if seeds != 1 else ''}: {trainings} trainings, "
-        f"{in_words(found.work)} of work. The score is {measure.name}; {better} is better. "
+        f"{in_words(found.work)} of work in all of them together. The score is {measure.name}; "
+        f"{better} is better. "
     )
     if not done:
         return text + "No training was done to its end."
     pick = min if measure.lower_is_better else max
-    best = pick(done, key=lambda cell: cell.score.mean)
-    text += f"The best mean is that of **{literal(best.cell)}**, {measure.told(best.score.mean)}"
+    best = measure.told(pick(cell.score.mean for cell in done))
+    names = [f"**{literal(c.cell)}**" for c in done if measure.told(c.score.mean) == best]
+    text += f"The best mean is that of {' and '.join(names)}, {best}"
     levels = [f"{name}: {measure.told(value)}" for name, value in measure.levels]
     return text + (f" ({'; '.join(levels)})." if levels else ".")
 
@@ -95,13 +100,13 @@ def _scores(found: Comparison) -> Table:
             ]
         )
     methods = {"t": "Student's t", "bootstrap": "the BCa bootstrap"}
-    used = sorted({methods[cell.score.method] for cell in found.cells})
+    used = sorted({methods[cell.score.method] for cell in found.cells if cell.score.n > 1})
     return Table(
         ["cell", "mean", f"{found.confidence:.0%} interval", "seed by seed"],
         rows,
         align="lrrl",
         caption=f"{measure.name[0].upper()}{measure.name[1:]} on the test part; intervals of the "
-        f"mean over seeds, by {' and '.join(used)}.",
+        f"mean over seeds{', by ' if used else ''}{' and '.join(used)}.",
     )
 
 
@@ -127,7 +132,9 @@ def _differences(found: Comparison) -> Table:
         ["cells", "difference", "interval", "p", "p, sign flips", "verdict"],
         rows,
         align="lrrrrl",
-        caption="Score of the first less that of the second, averaged over seeds. The interval "
+        caption="Score of the first less that of the second, averaged over seeds: "
+        f"{'below' if measure.lower_is_better else 'above'} 0 the first is better. (In the "
+        "sentences above a positive number speaks for the part in question.) The interval "
         f"holds for all rows at once, with {found.confidence:.0%}. p: paired t test, "
         "Holm's correction. Sign flips: the exact test for this row alone, and the least it can "
         "come to with so many seeds. The verdict is about the part that the cells differ in.",
@@ -172,8 +179,9 @@ def _about_costs(found: Comparison) -> str:
     return (
         "The hidden size of each cell is the one at which the whole model comes closest to the "
         f"number of parameters of the {BASE}'s; “off” is what is left. Speeds are those of one "
-        "thread, by processor time. Memory is how many steps half of the units remember at most, "
-        "and nine in ten, by what multiplies the state; ∞ where nothing is forgotten, as without "
+        "thread, by processor time. Memory is how many steps half of the units keep their state at "
+        "most, and nine in ten, by what multiplies it alone: what comes back through the hidden "
+        "state may be remembered for longer; ∞ where nothing is forgotten, as without "
         "a forget gate, and nothing of a cell that writes its state anew at each step."
     )
 

@@ -53,17 +53,15 @@ def remarks(cells: Sequence[CellResult], measure: Measure, margin: float) -> tup
     done = [cell for cell in cells if cell.score.n]
     if not done:
         return ()
-    said = []
+    said: list[str] = []
     for name, level in measure.levels:
         below = [cell.cell for cell in done if not measure.is_better(cell.score.mean, level)]
         told = f"{name} ({measure.told(level)})"
         if len(below) == len(done):
-            none = f"None of the cells does better than {told}" if len(done) > 1 else (
-                f"{done[0].cell} does no better than {told}"
-            )  # fmt: skip
+            none = "None of the cells does" if len(done) > 1 else f"{done[0].cell} does not do"
             said.append(
-                f"{none}: what is said below is of trainings that have not yet learned what this "
-                "data holds. A longer budget, or more units, may help."
+                f"{none} better than {told}: if there is more to learn in this data, it has not "
+                "been learned yet. A longer budget, or more units, may help."
             )
         elif below:
             said.append(f"No better than {told}: {', '.join(below)}.")
@@ -71,11 +69,11 @@ def remarks(cells: Sequence[CellResult], measure: Measure, margin: float) -> tup
         solved = [
             cell.cell
             for cell in done
-            if all(abs(run.score - measure.optimum) <= margin for run in cell.runs
-                   if run.score is not None)
+            if all(run.score is not None and measure.is_best(run.score, margin)
+                   for run in cell.runs)
         ]  # fmt: skip
         best = f"within {measure.told(margin)} of the best score there can be"
-        if len(solved) == len(done) and len(done) > 1:
+        if len(solved) == len(cells) and len(cells) > 1:
             said.append(
                 f"All cells are {best}, from every seed: this task is too easy to tell them "
                 "apart. A longer one (T) or fewer updates would."
@@ -126,9 +124,15 @@ def _judged(
             how = _found(finding.question, finding.verdict)
             return f"{how} {measure.told(size)} {unit} ({sure}).{small}"
         case Verdict.NO_DIFFERENCE:
-            return f"no difference that matters ({between} {unit})."
+            return f"no difference that matters (worth {between} {unit})."
         case _:
-            return f"cannot tell, {between} {unit}."
+            scores = [run.score for own in runs.values() for run in own if run.score is not None]
+            if measure.tells_nothing(scores, margin):
+                what = "could be better" if measure.is_best(scores[0], margin) else (
+                    "is better than chance"
+                )  # fmt: skip
+                return f"cannot tell: no score of the two {what}."
+            return f"cannot tell, worth {between} {unit}."
 
 
 def _found(question: Question, verdict: Verdict) -> str:
@@ -151,7 +155,7 @@ def _how_many_updates(finding: Finding, runs: Mapping[str, Sequence[Run]]) -> st
         fmean(run.updates for run in runs[name] if run.score is not None)
         for name in (finding.cell, finding.against)
     )
-    times = max(own / others, others / own)
+    times = max(own, others) / max(1.0, min(own, others))
     if times < MANY_MORE:
         return ""
     slow, fast = (

@@ -6,9 +6,11 @@ The rules, first to last; `worth` is how much better a model scores with the par
    would flatter the cell.
 2. **too few**: fewer than 3 pairs of seeds.
 3. **helps**, **hurts**: Holm's adjusted p of the paired t test is at most alpha.
-4. **no difference**: the interval that holds for all comparisons at once lies within the margin,
+4. **cannot tell**: all trainings of the two have the best score there can be, or do no better than
+   chance: that they are alike says nothing of the part.
+5. **no difference**: the interval that holds for all comparisons at once lies within the margin,
    the largest difference that is not worth having (Schuirmann 1987).
-5. **cannot tell**: everything else. A wide interval is no sign of equality.
+6. **cannot tell**: everything else. A wide interval is no sign of equality.
 """
 
 from __future__ import annotations
@@ -34,7 +36,13 @@ class Verdict(StrEnum):
 
 
 def verdict_of(
-    difference: Difference, *, better: int, margin: float, confidence: float, diverged: int = 0
+    difference: Difference,
+    *,
+    better: int,
+    margin: float,
+    confidence: float,
+    diverged: int = 0,
+    tells_nothing: bool = False,
 ) -> Verdict:
     """The verdict by the rules above.
 
@@ -44,6 +52,7 @@ def verdict_of(
         margin: the largest difference that does not matter.
         confidence: of all comparisons together; alpha is what it lacks to 1.
         diverged: how many of the trainings compared fell apart.
+        tells_nothing: whether no score of theirs could be better, or none is better than chance.
     """
     if diverged:
         return Verdict.UNSTABLE
@@ -51,7 +60,7 @@ def verdict_of(
         return Verdict.TOO_FEW
     if difference.p_adjusted <= 1 - confidence:
         return Verdict.HELPS if better * difference.mean > 0 else Verdict.HURTS
-    if difference.together.within(margin):
+    if difference.together.within(margin) and not tells_nothing:
         return Verdict.NO_DIFFERENCE
     return Verdict.CANNOT_TELL
 

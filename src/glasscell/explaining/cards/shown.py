@@ -2,7 +2,7 @@
 
 import torch
 
-from glasscell.cells import VARIANTS, Cell, Weights, name_of, named, spec
+from glasscell.cells import VARIANTS, Cell, Custom, Weights, name_of, named, spec
 from glasscell.engines import Call, Packing, explain
 from glasscell.errors import InputError
 from glasscell.explaining.cards.sizes import is_square, parameters, sizes
@@ -64,6 +64,8 @@ def card(cell: Cell | str) -> Explanation:
     pieces.append(Heading("Equations"))
     pieces += [Equation(latex) for latex in told.definitions]
     pieces.append(Equation(_aligned([equation.latex for equation in told.read])))
+    if isinstance(cell, Custom):
+        pieces.append(Prose("These are its gates. What follows from them, the function says."))
     if known is None and told.remarks:  # else its card says that
         pieces.append(Prose(" ".join(told.remarks)))
     if cell.C > 1:

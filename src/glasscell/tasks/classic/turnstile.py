@@ -45,8 +45,12 @@ class Turnstile:
     optimum = 1.0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.most <= self.T:
-            raise InputError(f"T, most: expected 1 <= most <= T, got T={self.T}, most={self.most}")
+        if self.most < 1:
+            raise InputError(f"most: expected at least 1 coin, got {self.most}")
+        if self.most > self.T:
+            raise InputError(
+                f"T: expected at least {self.most} steps, one for each coin, got {self.T}"
+            )
 
     @property
     def chance(self) -> float:
