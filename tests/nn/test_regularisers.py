@@ -255,7 +255,7 @@ def test_an_slstm_in_bfloat16_holds_at_the_rate_that_was_given():
 
 
 def test_an_edit_that_replaces_a_huge_gate_lets_no_gradient_through():
-    layer = glasscell.Recurrent(2, 3, cell="slstm", engine="reference")
+    layer: Any = glasscell.Recurrent(2, 3, cell="slstm", engine="reference")
     with torch.no_grad():
         layer.bias_ih_l0[:3] = 100.0  # its exponential is beyond single precision
     x = torch.randn(4, 1, 2, requires_grad=True)
