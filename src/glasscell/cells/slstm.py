@@ -246,8 +246,9 @@ def exponents(k: Tensor | float, m_prev: Tensor, m_new: Tensor) -> tuple[Tensor,
 
 def weights_of(held: Tensor, moved: Tensor, m_t: Tensor) -> tuple[Tensor, Tensor]:
     """rho_t and nu_t, of a state too of which there is nothing yet: m_{t-1} = -inf."""
-    rho = torch.where(held == m_t, 1, (held - m_t).exp())
-    return rho, torch.where(m_t == -torch.inf, 0, (moved - m_t).exp())
+    nothing = m_t == -torch.inf
+    scale = torch.where(nothing, 0, m_t)
+    return torch.where(nothing, 1, (held - scale).exp()), (moved - scale).exp()
 
 
 def _along(d: Tensor, slope: Tensor) -> Tensor:
