@@ -167,7 +167,9 @@ def run_of(
             raise InputError(f"layer: expected one of {', '.join(records)}; got {layer!r}")
         given = records[name]
         expect_no_chance(name, given.call.cell, given.call.noise)
-        call = given.call.to(torch.float64)._replace(record=False, gradients=None)
+        # what went into the gates says in what scale a cell was held, where there is one
+        scaled = "stabilizer" in given.call.cell.carried
+        call = given.call.to(torch.float64)._replace(record=scaled, gradients=None)
         native = ENGINES["native"]
         engine: Any = native if native.refuses(call) is None else ENGINES["reference"]
         steps = engine.forward(call)
