@@ -10,8 +10,8 @@ from small_run import PER_EPOCH, SMALL, TEXT
 
 from glasscell.errors import UserError
 from glasscell.training import load, resume_text, train_text
-from glasscell.training.checkpoint import read_run
 from glasscell.training.interruption import Interrupted
+from glasscell.training.language_fit import read_language_run
 from glasscell.training.language_module import LanguageModule
 from glasscell.training.model_folder import CHECKPOINT, WEIGHTS, FolderError
 
@@ -189,7 +189,7 @@ def test_devices_that_cannot_share_the_streams(train, tmp_path, monkeypatch):
         interrupt_at(patch, 5)
         with pytest.raises(Interrupted):
             train()
-    monkeypatch.setattr("glasscell.training.fit.fitting_streams", lambda *a, **k: 3)
+    monkeypatch.setattr("glasscell.training.language_fit.fitting_streams", lambda *a, **k: 3)
     with pytest.raises(UserError, match="4 streams of text, which 1 devices cannot share"):
         resume_text(tmp_path / "run", text=TEXT, progress=False)
 
@@ -290,11 +290,11 @@ def test_an_edited_checkpoint_is_told(train, tmp_path):
         spoil(saved)
         torch.save(saved, tmp_path / CHECKPOINT)
         with pytest.raises(FolderError, match=r"last\.ckpt is damaged: the run cannot be resumed"):
-            read_run(tmp_path / CHECKPOINT, load(out).model)
-    read_run(out / CHECKPOINT, load(out).model)
+            read_language_run(tmp_path / CHECKPOINT, load(out).model)
+    read_language_run(out / CHECKPOINT, load(out).model)
     train(epochs=1, force=True, hidden=5, out=tmp_path / "other")
     with pytest.raises(FolderError, match=r"last\.ckpt is damaged"):  # another model's
-        read_run(tmp_path / "other" / CHECKPOINT, load(out).model)
+        read_language_run(tmp_path / "other" / CHECKPOINT, load(out).model)
 
 
 def test_a_path_that_is_not_utf8(train, tmp_path):

@@ -7,43 +7,51 @@ a run is resumed whole or not at all.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from packaging.version import InvalidVersion, Version
-from torch import Tensor
+from torch import Tensor, nn
 
-from glasscell.tasks.language.model import LanguageModel
 from glasscell.training.keep_best import KeepBest
-from glasscell.training.language_module import KEY
 from glasscell.training.model_folder import read_checkpoint
+from glasscell.training.run_module import KEY
 
 MOMENTS = ("exp_avg", "exp_avg_sq")  # of AdamW, each of its weight's shape
 OPTIONS = ("params", "lr", "betas", "eps", "weight_decay")  # of AdamW, the same for all weights
 
 
-def read_run(path: Path, model: LanguageModel) -> dict[str, Any]:
+def read_run(
+    path: Path, model: nn.Module, is_standing: Callable[[dict[str, Any]], bool]
+) -> dict[str, Any]:
     """What last.ckpt says of a run of this model. No object is unpickled.
+
+    Args:
+        is_standing: whether what a task adds to where a run stands is whole.
 
     Raises:
         FolderError: it is missing, damaged, or of another model or program.
     """
-    return read_checkpoint(path, lambda saved: _is_whole(saved, model))
+    return read_checkpoint(path, lambda saved: _is_whole(saved, model, is_standing))
 
 
-def _is_whole(saved: dict[str, Any], model: LanguageModel) -> bool:
+def _is_whole(
+    saved: dict[str, Any], model: nn.Module, is_standing: Callable[[dict[str, Any]], bool]
+) -> bool:
     return (
         _is_lightnings(saved)
         and _are_weights(saved.get("state_dict"), model)
         and _is_optimizer(saved.get("optimizer_states"), model)
-        and _is_standing(saved.get(KEY), model)
+        and _is_standing(saved.get(KEY))
+        and is_standing(saved[KEY])
         and _is_best(saved.get("callbacks"))
     )
 
 
 def _is_lightnings(saved: dict[str, Any]) -> bool:
-    """Lightning's frame; its own counts are not in a checkpoint of ours (see language_module)."""
+    """Lightning's frame; its own counts are not in a checkpoint of ours (see run_module)."""
     try:
         Version(saved["pytorch-lightning_version"])
     except (KeyError, TypeError, InvalidVersion):
@@ -56,16 +64,16 @@ def _is_lightnings(saved: dict[str, Any]) -> bool:
     )
 
 
-def _are_weights(weights: Any, model: LanguageModel) -> bool:
+def _are_weights(weights: Any, model: nn.Module) -> bool:
     expected = {f"model.{name}": tensor.shape for name, tensor in model.state_dict().items()}
     return (
         isinstance(weights, dict)
         and weights.keys() == expected.keys()
-        and all(_is_tensor(weights[name], shape) for name, shape in expected.items())
+        and all(is_tensor(weights[name], shape) for name, shape in expected.items())
     )
 
 
-def _is_optimizer(states: Any, model: LanguageModel) -> bool:
+def _is_optimizer(states: Any, model: nn.Module) -> bool:
     match states:
         case [{"state": dict(state), "param_groups": [dict(group)]}]:
             pass
@@ -79,8 +87,8 @@ def _is_optimizer(states: Any, model: LanguageModel) -> bool:
         state.keys() == expected.keys()
         and all(
             isinstance(each, dict)
-            and _is_tensor(each.get("step"), torch.Size())
-            and all(_is_tensor(each.get(moment), expected[key]) for moment in MOMENTS)
+            and is_tensor(each.get("step"), torch.Size())
+            and all(is_tensor(each.get(moment), expected[key]) for moment in MOMENTS)
             for key, each in state.items()
         )
     )
@@ -90,38 +98,22 @@ def _is_optimizer(states: Any, model: LanguageModel) -> bool:
     return False
 
 
-def _is_standing(own: Any, model: LanguageModel) -> bool:
-    """Where the run stands: see `LanguageModule.on_save_checkpoint`."""
+def _is_standing(own: Any) -> bool:
+    """Where the run stands: see `RunModule.on_save_checkpoint`."""
     match own:
         case {
             "step": step,
             "seconds": float(seconds),
-            "state": state,
             "generators": {"cpu": cpu, **others},
             "validation_due": bool(),
         }:
             return (
                 _is_count(step)
                 and 0 <= seconds < math.inf
-                and _is_state(state, model)
                 and all(_are_generators(each) for each in (cpu, *others.values()))
                 and cpu.shape[1:] == torch.get_rng_state().shape
             )
     return False
-
-
-def _is_state(state: Any, model: LanguageModel) -> bool:
-    if state is None:
-        return True
-    H = model.config.hidden
-    sizes = (H, model.rnn.carried_size) if model.rnn.cell.has_cell_state else (H,)
-    if not isinstance(state, list) or len(state) != len(sizes):
-        return False
-    streams = state[0].shape[1] if isinstance(state[0], Tensor) and state[0].ndim == 3 else 0
-    return streams > 0 and all(
-        _is_tensor(each, torch.Size((model.config.layers, streams, size)))
-        for each, size in zip(state, sizes, strict=True)
-    )
 
 
 def _are_generators(states: Any) -> bool:
@@ -147,15 +139,11 @@ def _is_best(callbacks: Any) -> bool:
 
 
 def _is_validation(entry: Any) -> bool:
+    """A time of validating and its figures, whichever the task has."""
     match entry:
-        case {
-            "step": step,
-            "seconds": float(),
-            "nats_per_token": float(),
-            "bits_per_character": float(),
-            "perplexity": float(),
-        }:
-            return _is_count(step)
+        case {"step": step, **figures}:
+            numbers = all(isinstance(figure, float) for figure in figures.values())
+            return _is_count(step) and "seconds" in figures and numbers
     return False
 
 
@@ -163,7 +151,7 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _is_tensor(value: Any, shape: torch.Size) -> bool:
+def is_tensor(value: Any, shape: torch.Size) -> bool:
     """Finite numbers, of a precision that any run may have."""
     return (
         isinstance(value, Tensor)

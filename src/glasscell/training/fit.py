@@ -3,54 +3,62 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from glasscell.errors import UserError
-from glasscell.tasks.language.chunks import Streams, fitting_streams
-from glasscell.tasks.language.model import LanguageModel
-from glasscell.tasks.language.text import Split, TextError
-from glasscell.tasks.language.vocabulary import Vocabulary
-from glasscell.training.checkpoint import read_run
 from glasscell.training.diverged import TrainingDiverged
 from glasscell.training.hardware import Hardware
 from glasscell.training.interruption import Interrupted, StopAsked, StopSignals
 from glasscell.training.keep_best import KeepBest
-from glasscell.training.language_figures import LanguageFigures
-from glasscell.training.language_module import KEY, LanguageModule
 from glasscell.training.lightning_glue import AtomicCheckpointIO, quiet_lightning
-from glasscell.training.model_folder import FolderWriter
+from glasscell.training.model_folder import CHECKPOINT, FolderWriter
 from glasscell.training.progress import Progress
 from glasscell.training.recipe import Plan, Recipe
+from glasscell.training.run_module import KEY, RunModule
 
-VALIDATION_STREAM = 1024  # tokens in a stream of the validation text, which starts without a state
+
+class Figures(Protocol):
+    """A validation loss in the units that people compare."""
+
+    def of_loss(self, loss: float) -> dict[str, float]:
+        """All figures of a loss, by name."""
+        ...
+
+    def headline(self, figures: Mapping[str, float]) -> tuple[str, str]:
+        """The figure that people compare: its number alone, and with what it is."""
+        ...
 
 
 def fit(
-    model: LanguageModel,
-    vocabulary: Vocabulary,
-    split: Split,
+    build: Callable[[int], RunModule],
+    figures: Figures,
     recipe: Recipe,
     hardware: Hardware,
     writer: FolderWriter,
-    progress: bool,
     *,
-    checkpoint: Path | None,
+    progress: bool,
+    saved: dict[str, Any] | None = None,
     extended: bool = False,
 ) -> None:
-    """Trains `model` and writes the model folder as it goes; see `train_text`.
+    """Trains a module and writes the model folder as it goes.
 
     Args:
-        checkpoint: where to go on from; None starts at the beginning.
-        extended: the recipe asks for more than the checkpoint's run did.
+        build: makes the module, for so many processes.
+        figures: what its loss comes to.
+        saved: what the folder's last.ckpt says, to go on from it; None starts at the beginning.
+        extended: the recipe asks for more than the saved run did.
+
+    Raises:
+        UserError: Lightning cannot run this, or the saved run has finished.
+        TrainingDiverged: the loss became NaN or infinite.
+        Interrupted: a signal.
     """
-    train, validation = _tokens(vocabulary, split)
-    saved = None if checkpoint is None else read_run(checkpoint, model)
-    figures = LanguageFigures.of(vocabulary, split.validation)
     keep_best = KeepBest(writer, figures.of_loss)
     signals = StopSignals(keep_best)
     with quiet_lightning(), signals.listening():
@@ -60,27 +68,13 @@ def fit(
             [signals, keep_best, Progress(keep_best, figures.headline, shown=progress)],
             begin_with_validation=bool(saved and saved[KEY]["validation_due"]),
         )
-        world = trainer.world_size
-        streams = fitting_streams(
-            len(train), wanted=recipe.batch, chunk=recipe.chunk, multiple_of=world
-        )
-        val_streams = fitting_streams(
-            len(validation), wanted=64, chunk=VALIDATION_STREAM, multiple_of=world
-        )
-        train_streams = Streams(train, streams=streams, chunk=recipe.chunk)
+        module = build(trainer.world_size)
         if str(hardware.precision).startswith("64"):
             # Lightning reads a checkpoint before it converts the model, and would round it.
-            model.double()
-        module = LanguageModule(
-            model.train(),
-            train=train_streams,
-            validation=Streams(validation, streams=val_streams, chunk=128),
-            plan=Plan(recipe, len(train_streams)),
-        )
-        if saved is not None:
-            _refuse_other_streams(saved, streams, world)
+            module.model.double()
         if saved is not None and not extended:
             _refuse_finished(saved, module.plan, writer.path)
+        checkpoint = None if saved is None else writer.place / CHECKPOINT
         try:
             trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
         except StopAsked:
@@ -96,22 +90,6 @@ def fit(
                 number=signals.received or signal.SIGINT,
                 resumable=keep_best.has_model,
             ) from None
-
-
-def _tokens(vocabulary: Vocabulary, split: Split) -> tuple[torch.Tensor, torch.Tensor]:
-    train, validation = vocabulary.encode(split.train), vocabulary.encode(split.validation)
-    if min(len(train), len(validation), len(vocabulary.encode(split.test))) < 2:
-        raise TextError("the text is too short to train, validate and test on")
-    return train, validation
-
-
-def _refuse_other_streams(saved: dict[str, Any], streams: int, world: int) -> None:
-    state = saved[KEY]["state"]
-    if state is not None and state[0].shape[1] != streams:
-        raise UserError(
-            f"the run reads {state[0].shape[1]} streams of text, which {world} devices cannot "
-            "share evenly; resume it on a number of devices that divides them"
-        )
 
 
 def _refuse_finished(saved: dict[str, Any], plan: Plan, path: Path) -> None:
@@ -159,7 +137,7 @@ def _trainer(
         raise UserError(f"Lightning cannot run this: {first}{way_out}") from None
 
 
-def _interrupted(signals: StopSignals, keep_best: KeepBest, module: LanguageModule) -> Interrupted:
+def _interrupted(signals: StopSignals, keep_best: KeepBest, module: RunModule) -> Interrupted:
     total = module.plan.total_steps
     of = f" of {total:,}" if total else ""
     return Interrupted(

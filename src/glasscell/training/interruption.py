@@ -7,8 +7,8 @@ from typing import Any
 import lightning.pytorch as pl
 
 from glasscell.training.keep_best import KeepBest
-from glasscell.training.language_module import LanguageModule
 from glasscell.training.model_folder import CHECKPOINT
+from glasscell.training.run_module import RunModule
 from glasscell.training.signals import Interrupted as Interrupted
 from glasscell.training.signals import Signals
 
@@ -48,7 +48,7 @@ class StopSignals(Signals, pl.Callback):
             asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
         if not asked:
             return
-        assert isinstance(module, LanguageModule)
+        assert isinstance(module, RunModule)
         module.guard.check()
         if not self.keep_best.has_model:
             self.keep_best.write_model(trainer, module)

@@ -8,8 +8,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from glasscell.training.language_module import LanguageModule
 from glasscell.training.model_folder import CHECKPOINT, METRICS, FolderWriter, write_weights
+from glasscell.training.run_module import RunModule
 
 
 class KeepBest(pl.Callback):
@@ -34,7 +34,7 @@ class KeepBest(pl.Callback):
         self.has_model = writer.published
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, LanguageModule)
+        assert isinstance(pl_module, RunModule)
         loss, step = pl_module.validation_loss, pl_module.step
         self.history.append(
             {"step": step, "seconds": round(pl_module.seconds, 2), **self.figures(loss)}
@@ -56,7 +56,7 @@ class KeepBest(pl.Callback):
             self.writer.write(METRICS, self.metrics(pl_module))
         trainer.save_checkpoint(self.writer.place / CHECKPOINT, weights_only=False)
 
-    def write_model(self, trainer: pl.Trainer, module: LanguageModule) -> None:
+    def write_model(self, trainer: pl.Trainer, module: RunModule) -> None:
         """Writes the weights as they are now; the first time, the folder takes its place."""
         weights = trainer.strategy.lightning_module_state_dict()
         if trainer.is_global_zero:
@@ -68,7 +68,7 @@ class KeepBest(pl.Callback):
             self.writer.publish()
         self.has_model = True
 
-    def metrics(self, module: LanguageModule) -> dict[str, Any]:
+    def metrics(self, module: RunModule) -> dict[str, Any]:
         """What metrics.json says."""
         return {
             "validation": self.figures(self.best) if math.isfinite(self.best) else None,

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from glasscell.training.keep_best import KeepBest
-from glasscell.training.language_module import LanguageModule
+from glasscell.training.run_module import RunModule
 
 LIVE_EVERY = 0.2  # seconds between two looks at the loss on a terminal
 PLAIN_EVERY = 30.0  # seconds between two lines elsewhere
@@ -87,7 +87,7 @@ class Progress(pl.Callback):
         return Console(file=file, stderr=True, highlight=False, soft_wrap=True)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, LanguageModule)
+        assert isinstance(pl_module, RunModule)
         self._last_look, self._last_step = time.monotonic(), pl_module.step
         self.shown = self.shown and trainer.is_global_zero
         if not self.shown:
@@ -107,7 +107,7 @@ class Progress(pl.Callback):
         now = time.monotonic()
         if now - self._last_look < (LIVE_EVERY if self.live else PLAIN_EVERY):
             return
-        assert isinstance(pl_module, LanguageModule)
+        assert isinstance(pl_module, RunModule)
         self._look(pl_module, pl_module.step + 1, now)
         if self.live:
             self.live.update(self._bar(pl_module, pl_module.step + 1))
@@ -115,12 +115,12 @@ class Progress(pl.Callback):
             self.console.print(self._line(pl_module, pl_module.step + 1))
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, LanguageModule)
+        assert isinstance(pl_module, RunModule)
         if self.shown and pl_module.step > self._last_step and not trainer.sanity_checking:
             self._look(pl_module, pl_module.step, time.monotonic())
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, LanguageModule)
+        assert isinstance(pl_module, RunModule)
         if not self.shown or trainer.sanity_checking:
             return
         self._note_validation()
@@ -141,7 +141,7 @@ class Progress(pl.Callback):
             self.live.stop()
             self.live = None
 
-    def _look(self, module: LanguageModule, step: int, now: float) -> None:
+    def _look(self, module: RunModule, step: int, now: float) -> None:
         """Reads the loss; on an accelerator this waits for the device."""
         loss = module.last_loss.item()
         self._loss = loss if math.isnan(self._loss) else 0.8 * self._loss + 0.2 * loss
@@ -162,10 +162,10 @@ class Progress(pl.Callback):
         return f"(validation {self._validation}{of})"
 
     @staticmethod
-    def _tokens_per_step(module: LanguageModule) -> float:
-        return module.all_train.predictions / module.plan.steps_per_epoch
+    def _tokens_per_step(module: RunModule) -> float:
+        return module.tokens / module.plan.steps_per_epoch
 
-    def _parts(self, module: LanguageModule, step: int) -> dict[str, str]:
+    def _parts(self, module: RunModule, step: int) -> dict[str, str]:
         total = module.plan.total_steps
         parts = {
             "step": f"step {step:,}" + (f"/{total:,}" if total else ""),
@@ -178,10 +178,10 @@ class Progress(pl.Callback):
         }
         return {name: part for name, part in parts.items() if part}
 
-    def _line(self, module: LanguageModule, step: int) -> str:
+    def _line(self, module: RunModule, step: int) -> str:
         return "  ".join(self._parts(module, step).values())
 
-    def _bar(self, module: LanguageModule, step: int) -> Table:
+    def _bar(self, module: RunModule, step: int) -> Table:
         """The bar and as many of the figures as one line holds."""
         parts = self._parts(module, step)
         for name in DROPPED:
@@ -198,7 +198,7 @@ class Progress(pl.Callback):
         )
         return grid
 
-    def _left(self, module: LanguageModule, step: int) -> str:
+    def _left(self, module: RunModule, step: int) -> str:
         done = module.plan.fraction(step, module.budgeted_seconds)
         if done <= 0:
             return "?"
@@ -214,12 +214,12 @@ class Progress(pl.Callback):
             f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
         )
 
-    def _say_what_begins(self, module: LanguageModule) -> None:
+    def _say_what_begins(self, module: RunModule) -> None:
         verb = f"Resuming at step {module.step:,}" if module.step else "Training"
         self.console.print(f"{verb}: {module.what_is_trained()}, {self.device_name(module)}")
 
     @staticmethod
-    def device_name(module: LanguageModule) -> str:
+    def device_name(module: RunModule) -> str:
         world = module.trainer.world_size
         kind = {"cpu": "CPU", "cuda": "GPU"}.get(module.device.type, module.device.type.upper())
         return f"{world} x {kind}" if world > 1 else kind

@@ -190,10 +190,11 @@ def resume_text(
 
 def _fit(*args: Any, **kwargs: Any) -> None:
     is_helper_process()  # Lightning reads the same ranks as it is imported, with no kind words
-    from glasscell.training.fit import fit  # brings Lightning in, seconds that only training needs
+    # Brings Lightning in, seconds that only training needs.
+    from glasscell.training.language_fit import fit_language
 
     with telling_of_memory():
-        fit(*args, **kwargs)
+        fit_language(*args, **kwargs)
 
 
 def _take(cls: type, options: dict[str, Any]) -> dict[str, Any]:
