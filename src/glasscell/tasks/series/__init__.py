@@ -1,0 +1,1 @@
+"""Time series: from a CSV file to forecasts, and what they are worth."""
