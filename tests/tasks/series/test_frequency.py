@@ -139,8 +139,14 @@ def test_times_that_are_none():
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("15m", "15 minutes"), ("1q", "3 months"), ("1y", "1 year"), ("5b", "5 working days"), ("1", "1 step")],
-)  # fmt: skip
+    [
+        ("15m", "15 minutes"),
+        ("1q", "3 months"),
+        ("1y", "1 year"),
+        ("5b", "5 working days"),
+        ("1", "1 step"),
+    ],
+)
 def test_frequencies_by_name(text, told):
     assert str(Frequency.read(text)) == told
 

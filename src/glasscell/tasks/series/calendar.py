@@ -14,7 +14,9 @@ YEAR = 365.2425 * DAY
 def calendar_names(frequency: Frequency) -> tuple[str, ...]:
     """The features that a frequency has: a sine and a cosine of each cycle that is longer than
     two steps and no finer than the clock."""
-    return tuple(f"{wave} of {name}" for name, _ in _cycles(frequency) for wave in ("sine", "cosine"))
+    return tuple(
+        f"{wave} of {name}" for name, _ in _cycles(frequency) for wave in ("sine", "cosine")
+    )
 
 
 def calendar(frequency: Frequency, places: np.ndarray) -> np.ndarray:

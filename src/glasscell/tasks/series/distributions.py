@@ -54,8 +54,8 @@ class Output(ABC):
         """(..., levels) scaled."""
 
     @abstractmethod
-    def draw(self, raw: Tensor, scale: Tensor, generator: torch.Generator | None) -> Tensor:
-        """(...) a value drawn, scaled."""
+    def draw(self, raw: Tensor, scale: Tensor) -> Tensor:
+        """(...) a value drawn from torch's own generator, scaled."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,9 @@ class Quantiles(Output):
             return own
         return interpolated(own, self.levels, levels)
 
-    def draw(self, raw: Tensor, scale: Tensor, generator: torch.Generator | None) -> Tensor:
+    def draw(self, raw: Tensor, scale: Tensor) -> Tensor:
         own = self._values(raw)
-        u = torch.rand(own.shape[:-1], generator=generator, device=own.device, dtype=own.dtype)
+        u = torch.rand_like(own[..., 0])
         places = own.new_tensor(self.levels)
         k = torch.searchsorted(places, u.contiguous()).clamp(1, len(places) - 1)[..., None]
         low, high = own.gather(-1, k - 1), own.gather(-1, k)
@@ -123,11 +123,9 @@ class Normal(Output):
         mean, deviation = self._of(raw)
         return mean[..., None] + deviation[..., None] * torch.special.ndtri(raw.new_tensor(levels))
 
-    def draw(self, raw: Tensor, scale: Tensor, generator: torch.Generator | None) -> Tensor:
+    def draw(self, raw: Tensor, scale: Tensor) -> Tensor:
         mean, deviation = self._of(raw)
-        noise = torch.randn(
-            mean.shape, generator=generator, device=mean.device, dtype=mean.dtype
-        )
+        noise = torch.randn_like(mean)
         return mean + deviation * noise
 
 
@@ -161,13 +159,9 @@ class StudentT(Output):
         values = location + spread * t.ppf(np.array(levels), freedom)
         return torch.from_numpy(np.asarray(values)).to(raw)
 
-    def draw(self, raw: Tensor, scale: Tensor, generator: torch.Generator | None) -> Tensor:
+    def draw(self, raw: Tensor, scale: Tensor) -> Tensor:
         location, spread, freedom = self._of(raw)
-        noise = torch.randn(
-            location.shape, generator=generator, device=raw.device, dtype=raw.dtype
-        )
-        squares = 2 * torch._standard_gamma(freedom / 2, generator=generator)
-        return location + spread * noise * (freedom / squares).sqrt()
+        return torch.distributions.StudentT(freedom, location, spread).sample()
 
 
 @dataclass(frozen=True)
@@ -202,10 +196,10 @@ class NegativeBinomial(Output):
         counts = nbinom.ppf(np.array(levels), 1 / dispersion, 1 / (1 + mean * dispersion))
         return torch.from_numpy(np.asarray(counts)).to(raw) / scale[..., None]
 
-    def draw(self, raw: Tensor, scale: Tensor, generator: torch.Generator | None) -> Tensor:
+    def draw(self, raw: Tensor, scale: Tensor) -> Tensor:
         mean, dispersion = self._of(raw, scale)
-        rate = torch._standard_gamma(1 / dispersion, generator=generator) * mean * dispersion
-        return torch.poisson(rate, generator=generator) / scale
+        rate = torch.distributions.Gamma(1 / dispersion, 1 / (mean * dispersion)).sample()
+        return torch.poisson(rate) / scale
 
 
 OUTPUTS: dict[str, Output] = {

@@ -1,4 +1,4 @@
-"""From a panel to the numbers that a forecaster reads: scaled, and with a mark where one is missing.
+"""From a panel to the numbers that a forecaster reads: scaled, and marked where one is missing.
 
 What is scaled by is taken from the training part alone, and kept with the model.
 """

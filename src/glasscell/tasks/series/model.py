@@ -4,10 +4,10 @@ At every step t the layer has read y_1 ... y_t and what is known of those steps.
 each step of the horizon what its value may be, from h_t and from what is known of that step in
 advance:
 
-    c_k = W_k h_t + b_k                        of each step k of the horizon, one vector (Wen et al.
-    raw_{t+k} = V relu(U [c_k, x_{t+k}] + b)   2017, "A multi-horizon quantile recurrent forecaster")
+    c_k = W_k h_t + b_k                        of each step k of the horizon, one vector
+    raw_{t+k} = V relu(U [c_k, x_{t+k}] + b)
 
-so that one pass over a series gives forecasts from every step of it: all of them are trained on.
+(Wen et al. 2017, "A multi-horizon quantile recurrent forecaster", in a simpler form), so that one pass over a series gives forecasts from every step of it: all of them are trained on.
 With `decoder="autoregressive"` the head says the next step alone, and a longer forecast is made of
 paths: values are drawn, and read as if they had been seen (Salinas et al. 2020, "DeepAR").
 """

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from glasscell.errors import UserError
-from glasscell.tasks.series.columns import Columns
 from glasscell.tasks.series.frequency import Frequency, find_frequency, moments_of
 from glasscell.tasks.series.table import SERIES, TARGET, TIME, Table
 
@@ -133,7 +132,7 @@ def panel_of(
     """
     import polars as pl
 
-    rows, columns, where = table.rows, table.columns, table.where
+    rows, where = table.rows, table.where
     moments = moments_of(rows[TIME])
     series = rows[SERIES].rle_id().to_numpy()
     is_first = np.concatenate(([True], series[1:] != series[:-1]))
@@ -159,9 +158,7 @@ def panel_of(
     lengths = np.maximum.reduceat(np.where(there, ends, -1), offsets[:-1]) - offsets[:-1] + 1
     lengths = np.maximum(lengths, 0)
     taken = _taken(table, features)
-    arrays = {
-        role: _features(table, role, taken, at, N) for role in ("known", "observed")
-    }
+    arrays = {role: _features(table, role, taken, at, N) for role in ("known", "observed")}
     inserted = N - len(places)
     known = _carried_on(arrays["known"], offsets) if inserted else arrays["known"]
     _refuse_missing(known, taken.known, table, at)
@@ -175,9 +172,7 @@ def panel_of(
         missing=int((history & given & ~there).sum()),
         sorted_here=not table.was_sorted,
         constant=tuple(
-            names[s]
-            for s in np.flatnonzero(_are_constant(target, offsets))
-            if lengths[s]
+            names[s] for s in np.flatnonzero(_are_constant(target, offsets)) if lengths[s]
         ),
     )
     times = rows[TIME].dtype
@@ -289,23 +284,19 @@ def _carried_on(known: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     return known[np.maximum(last, first)]
 
 
-def _refuse_missing(
-    known: np.ndarray, names: Sequence[str], table: Table, at: np.ndarray
-) -> None:
+def _refuse_missing(known: np.ndarray, names: Sequence[str], table: Table, at: np.ndarray) -> None:
     if not known.size or np.isfinite(known).all():
         return
     row, k = np.argwhere(~np.isfinite(known))[0]
     place = int(np.searchsorted(at, row))
     raise UserError(
-        f"{table.where}, {names[k].partition('=')[0]}: expected a value in row "
-        f"{table.rows['_row'][min(place, len(at) - 1)]}: what is known in advance is known for every "
-        "step; for one that is seen as it comes, use observed (--observed)"
+        f"{table.where}, {str(names[k]).partition('=')[0]}: expected a value in row "
+        f"{table.rows['_row'][min(place, len(at) - 1)]}: what is known in advance is known for "
+        "every step; for one that is seen as it comes, use observed (--observed)"
     )
 
 
-def _static(
-    table: Table, features: Features, starts: np.ndarray, series: np.ndarray
-) -> np.ndarray:
+def _static(table: Table, features: Features, starts: np.ndarray, series: np.ndarray) -> np.ndarray:
     vectors: list[np.ndarray] = []
     for name in table.columns.static:
         for vector in _column(table, name, features):

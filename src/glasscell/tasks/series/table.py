@@ -106,7 +106,7 @@ def _read_csv(path: Path, columns: Columns) -> pl.DataFrame:
     columns = _with_all(head, columns)
     wanted = [name for _, name in columns.roles()]
     # times and covariates are looked at as they stand; targets are numbers, or that is said
-    kinds: dict[str, Any] = {name: pl.String for name in wanted}
+    kinds: dict[str, Any] = dict.fromkeys(wanted, pl.String)
     kinds |= dict.fromkeys(columns.target, pl.Float64)
     kinds |= {
         name: head.schema[name]
@@ -251,7 +251,9 @@ def _refuse_twice(rows: pl.DataFrame, columns: Columns, where: str) -> None:
     name, time = rows[SERIES][at], rows[TIME][at]
     series = f"of {name!r} " if name else ""
     more = f" ({int(twice.sum()):,} such rows)" if twice.sum() > 1 else ""
-    way_out = "" if columns.group else "; where the file holds several series, name the column that tells them apart (group, --group)"
+    way_out = ""
+    if not columns.group:
+        way_out = "; of several series, name the column that tells them apart (group, --group)"
     raise UserError(
         f"{where}: the time {time} {series}is given twice, in rows {rows[ROW][at - 1]} and "
         f"{rows[ROW][at]}{more}{way_out}"
