@@ -11,7 +11,8 @@ from glasscell.cli.app import app
 from glasscell.tasks.language.levels import LEVELS
 from glasscell.tasks.language.model import LanguageModelConfig
 from glasscell.training.hardware import Hardware
-from glasscell.training.recipe import DEFAULT_EPOCHS, Recipe
+from glasscell.training.language_recipe import LanguageRecipe
+from glasscell.training.recipe import DEFAULT_EPOCHS
 from glasscell.version import __version__
 
 
@@ -45,7 +46,7 @@ def test_the_defaults_told_are_the_defaults(cli):
     for option in re.split(r" (?=--[a-z-]+\S* (?:-\S+ |--\S+ )?<)", help_text):
         if found := re.match(r"--([a-z-]+).*?\[default: ([^\]]*)\]", option):
             told[found[1]] = found[2]
-    for cls in (LanguageModelConfig, Recipe, Hardware):
+    for cls in (LanguageModelConfig, LanguageRecipe, Hardware):
         for field in dataclasses.fields(cls):
             name, default = field.name.replace("_", "-"), field.default
             if default in (None, dataclasses.MISSING) or name in ("tied", "embedding"):

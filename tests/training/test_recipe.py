@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from glasscell.training.recipe import DEFAULT_EPOCHS, Plan, Recipe, default_learning_rate
+from glasscell.training.language_recipe import default_learning_rate
+from glasscell.training.recipe import DEFAULT_EPOCHS, Plan, Recipe
 
 
 @pytest.mark.parametrize(

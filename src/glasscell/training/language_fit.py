@@ -18,8 +18,9 @@ from glasscell.training.fit import fit
 from glasscell.training.hardware import Hardware
 from glasscell.training.language_figures import LanguageFigures
 from glasscell.training.language_module import LanguageModule
+from glasscell.training.language_recipe import LanguageRecipe
 from glasscell.training.model_folder import FolderWriter
-from glasscell.training.recipe import Plan, Recipe
+from glasscell.training.recipe import Plan
 from glasscell.training.run_module import KEY
 
 VALIDATION_STREAM = 1024  # tokens in a stream of the validation text, which starts without a state
@@ -29,7 +30,7 @@ def fit_language(
     model: LanguageModel,
     vocabulary: Vocabulary,
     split: Split,
-    recipe: Recipe,
+    recipe: LanguageRecipe,
     hardware: Hardware,
     writer: FolderWriter,
     progress: bool,

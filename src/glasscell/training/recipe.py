@@ -1,4 +1,4 @@
-"""How to train: the choices, their defaults, and what follows from them for a given text."""
+"""How to train: the choices, their defaults, and what follows from them for given data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 from glasscell.errors import UserError
-from glasscell.nn.lines import LayerLine
 
 DEFAULT_EPOCHS = 10.0
 LONGEST = 10**12  # epochs, steps or minutes: more than anyone can wait for
@@ -14,19 +13,18 @@ LONGEST = 10**12  # epochs, steps or minutes: more than anyone can wait for
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a language model is trained.
+    """How a model is trained.
 
     The run ends at the first of `epochs`, `steps` and `minutes` that is given, and the learning
     rate reaches its floor just there.
 
     Attributes:
-        epochs: passes over the training text; 10 where none of the three is given.
+        epochs: passes over the training data; 10 where none of the three is given.
         steps: updates of the weights.
         minutes: time, validation included.
-        batch: B, streams of text read side by side, over all devices.
-        chunk: T, steps that a gradient reaches back.
-        learning_rate: the highest, that of `default_learning_rate` by default; the rate rises over
-            `warmup` steps (at most a tenth of all), then falls along a cosine to 2 %.
+        batch: B, sequences read side by side, over all devices.
+        learning_rate: the highest, the task's own by default; the rate rises over `warmup` steps
+            (at most a tenth of all), then falls along a cosine to 2 %.
         weight_decay: of AdamW.
         clip: gradients longer than this (L2 norm of all) are shortened to it; 0 leaves them.
         patience: validations without a better figure after which training stops; 0 never.
@@ -38,7 +36,6 @@ class Recipe:
     steps: int | None = None
     minutes: float | None = None
     batch: int = 16
-    chunk: int = 64
     learning_rate: float | None = None
     warmup: int = 50
     weight_decay: float = 0.01
@@ -58,7 +55,7 @@ class Recipe:
                 raise UserError(f"{name}: expected more than 0, at most {LONGEST:.0e}, got {value}")
         if self.steps is not None and self.steps > LONGEST:
             raise UserError(f"steps: expected at most {LONGEST:.0e}, got {self.steps}")
-        for name in ("steps", "batch", "chunk", "validate_every"):
+        for name in ("steps", "batch", "validate_every"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name}: expected at least 1, got {value}")
@@ -70,26 +67,16 @@ class Recipe:
             raise UserError(f"seed: expected a whole number from 0, got {self.seed}")
 
 
-def default_learning_rate(cell: str, hidden: int) -> float:
-    """0.01 for up to 256 units, 0.004 for a plain RNN; in inverse proportion to units above 256.
-
-    Gates keep a network steady at rates that upset a plain RNN. To see it, write
-    `default_corpus()` to a file and compare `glasscell train text FILE --cell rnn --lr 0.01` with
-    `--lr 0.004`.
-    """
-    return (0.004 if LayerLine.read(cell).is_simple else 0.01) * min(1.0, 256 / hidden)
-
-
 @dataclass(frozen=True)
 class Plan:
-    """A recipe worked out for a text: when to validate, when to stop, how fast to learn.
+    """A recipe worked out for some data: when to validate, when to stop, how fast to learn.
 
     Everything but the time limit follows from the number of steps taken, so that a resumed run
     does what the uninterrupted one would have done.
 
     Attributes:
         recipe: the choices, the learning rate among them.
-        steps_per_epoch: chunks in one pass over the training text.
+        steps_per_epoch: updates in one pass over the training data.
     """
 
     recipe: Recipe

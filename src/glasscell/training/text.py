@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +23,7 @@ from glasscell.tasks.language.vocabulary import Text, Vocabulary, as_str
 from glasscell.tasks.language.vocabulary import as_bytes as to_bytes
 from glasscell.tasks.models import telling_of_memory
 from glasscell.training.hardware import Hardware, is_helper_process
+from glasscell.training.language_recipe import LanguageRecipe, default_learning_rate
 from glasscell.training.language_run import LanguageRun, language_config
 from glasscell.training.loading import load
 from glasscell.training.model_folder import (
@@ -34,7 +35,7 @@ from glasscell.training.model_folder import (
     FolderWriter,
     read_config,
 )
-from glasscell.training.recipe import Recipe, default_learning_rate
+from glasscell.training.options import folder_writer, take_options
 
 Path_ = str | os.PathLike[str]
 LIMITS = ("epochs", "steps", "minutes")
@@ -63,7 +64,7 @@ def train_text(
         force: replace the model folder `out` if there is one.
         progress: show how training goes, on standard error.
         options: the fields of `LanguageModelConfig` (cell, hidden, layers, embedding, dropout,
-            tied), of `Recipe` (epochs, steps, minutes, batch, learning_rate, ...) and of
+            tied), of `LanguageRecipe` (epochs, steps, minutes, batch, learning_rate, ...) and of
             `Hardware` (accelerator, devices, strategy, precision, nodes).
 
     Returns:
@@ -76,9 +77,9 @@ def train_text(
     """
     if level not in LEVELS:
         raise UserError(f"level: expected one of {', '.join(LEVELS)}, got {level!r}")
-    architecture = _take(LanguageModelConfig, options)
-    recipe = Recipe(**_take(Recipe, options))
-    hardware = Hardware(**_take(Hardware, options))
+    architecture = take_options(LanguageModelConfig, options, "vocabulary")
+    recipe = LanguageRecipe(**take_options(LanguageRecipe, options))
+    hardware = Hardware(**take_options(Hardware, options))
     if options:
         raise TypeError(f"train_text: unknown options {', '.join(sorted(options))}")
     LanguageModelConfig(vocabulary=1, **architecture)  # a wrong option is told before reading
@@ -100,7 +101,7 @@ def train_text(
 
     names = _names(files)
     # Before a long text is read, and long before a model is trained:
-    writer = _writer(out, force=force)
+    writer = folder_writer(out, force=force)
     try:
         whole = _read(names, text, as_bytes=LEVELS[level].reads_bytes)
         split = split_by_position(whole)
@@ -153,12 +154,12 @@ def resume_text(
     limits = {name: options.pop(name) for name in LIMITS if options.get(name) is not None}
     if options.get("precision") is None:  # the run's own, so that it comes to the same numbers
         options["precision"] = config.get("precision")
-    hardware = Hardware(**_take(Hardware, options))
+    hardware = Hardware(**take_options(Hardware, options))
     if options := {name: value for name, value in options.items() if value is not None}:
         raise TypeError(f"resume_text: unknown options {', '.join(sorted(options))}")
     run = load(out)
     try:
-        data, recipe = config["data"], Recipe(**config["training"])
+        data, recipe = config["data"], LanguageRecipe(**config["training"])
         sha256 = data["sha256"]
         names = _names(files) or ([] if text is not None else list(data["files"]))
     except (KeyError, TypeError) as error:
@@ -197,23 +198,10 @@ def _fit(*args: Any, **kwargs: Any) -> None:
         fit_language(*args, **kwargs)
 
 
-def _take(cls: type, options: dict[str, Any]) -> dict[str, Any]:
-    """Takes the fields of a dataclass out of the options; None means the default."""
-    names = {field.name for field in fields(cls)} - {"vocabulary"}
-    taken = {name: options.pop(name) for name in names & options.keys()}
-    return {name: value for name, value in taken.items() if value is not None}
-
-
 def _names(files: Path_ | Iterable[Path_]) -> list[str]:
     if isinstance(files, str | os.PathLike):
         files = [files]
     return ["-" if os.fspath(f) == "-" else str(Path(f).absolute()) for f in files]
-
-
-def _writer(out: Path_, *, force: bool) -> FolderWriter:
-    if is_helper_process():
-        return FolderWriter.reopen(out)  # the first process made the folder, and alone writes
-    return FolderWriter(out, replace=force)
 
 
 def _read(names: list[str], text: Text | None, *, as_bytes: bool) -> Text:

@@ -23,11 +23,12 @@ from glasscell.tasks.language.model import LanguageModel, LanguageModelConfig, S
 from glasscell.tasks.language.ngram import NGram
 from glasscell.tasks.language.text import read_texts, split_by_position
 from glasscell.tasks.language.vocabulary import Text
-from glasscell.training.recipe import Recipe, default_learning_rate
+from glasscell.training.language_recipe import LanguageRecipe, default_learning_rate
 
 VALIDATED = 20_000  # characters at most, each of the times that a training is looked at
 TESTED = 100_000  # characters at most
-BATCH, CHUNK = Recipe().batch, Recipe().chunk  # as `glasscell train text` has them
+_USUAL = LanguageRecipe()  # as `glasscell train text` has it
+BATCH, CHUNK = _USUAL.batch, _USUAL.chunk
 EMBEDDINGS = (64, 16, 32, 128)
 
 
