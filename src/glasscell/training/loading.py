@@ -9,16 +9,18 @@ from typing import Any
 from glasscell.training.classic_run import ClassicRun
 from glasscell.training.language_run import LanguageRun
 from glasscell.training.model_folder import FolderError, read_config
+from glasscell.training.series_run import SeriesRun
 
 # A new task is one class with a `read(folder, config)` and one row.
-TASKS = {"language": LanguageRun, "classic": ClassicRun}
+TASKS = {"language": LanguageRun, "classic": ClassicRun, "series": SeriesRun}
 
 
 def load(path: str | os.PathLike[str]) -> Any:
     """The trained model in a folder, with all that is needed to use it. Nothing is unpickled.
 
     Returns:
-        What its task has: a `LanguageRun` for text, a `ClassicRun` for a classic task.
+        What its task has: a `LanguageRun` for text, a `SeriesRun` for series, a `ClassicRun` for a
+        classic task.
 
     Raises:
         FolderError: the folder is missing, damaged, of something else, or of a newer version.

@@ -81,12 +81,15 @@ class Inputs:
             what is known and observed of it, what is static, the size of the series.
         future: (N, K) float32, what is known of each row in advance: also that of read.
         scales: (S, 2) location and scale of each series.
+        observed: the columns of read that are observed: pairs of a value, and 1 where it is
+            missing.
     """
 
     target: np.ndarray
     read: np.ndarray
     future: np.ndarray
     scales: np.ndarray
+    observed: slice
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,9 @@ class InputPlan:
             -1,
             dtype=np.float32,
         )
-        return Inputs(target, read, future.astype(np.float32), scales)
+        begin = 2 + future.shape[1]
+        own = slice(begin, begin + marked.shape[1])
+        return Inputs(target, read, future.astype(np.float32), scales, own)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for the model folder."""

@@ -7,8 +7,9 @@ advance:
     c_k = W_k h_t + b_k                        of each step k of the horizon, one vector
     raw_{t+k} = V relu(U [c_k, x_{t+k}] + b)
 
-(Wen et al. 2017, "A multi-horizon quantile recurrent forecaster", in a simpler form), so that one pass over a series gives forecasts from every step of it: all of them are trained on.
-With `decoder="autoregressive"` the head says the next step alone, and a longer forecast is made of
+(Wen et al. 2017, "A multi-horizon quantile recurrent forecaster", in a simpler form), so that one
+pass over a series gives forecasts from every step of it: all of them are trained on. With
+`decoder="autoregressive"` the head says the next step alone, and a longer forecast is made of
 paths: values are drawn, and read as if they had been seen (Salinas et al. 2020, "DeepAR").
 """
 

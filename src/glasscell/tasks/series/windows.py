@@ -32,9 +32,15 @@ class Batch(NamedTuple):
     counts: Tensor
     scale: Tensor
 
+    def at(self, steps: Tensor) -> Batch:
+        """The forecasts from some of the steps alone; what is read stays."""
+        return self._replace(
+            future=self.future[steps], target=self.target[steps], counts=self.counts[steps]
+        )
+
 
 class Windows:
-    """The stretches of all series of a panel, on one device.
+    """The stretches of all series of a panel.
 
     Args:
         inputs: of the panel.
@@ -54,16 +60,21 @@ class Windows:
         *,
         context: int,
         ahead: int,
-        device: torch.device | str = "cpu",
     ) -> None:
         self.context, self.ahead = context, ahead
-        self.read = torch.from_numpy(inputs.read).to(device)
-        self.future = torch.from_numpy(inputs.future).to(device)
-        self.target = torch.from_numpy(inputs.target).to(device)
-        self.scale = torch.from_numpy(inputs.scales[:, 1].astype(np.float32)).to(device)
-        self.first = torch.from_numpy(offsets[:-1].astype(np.int64)).to(device)
-        self.begins = torch.from_numpy(begins.astype(np.int64)).to(device)
-        self.ends = torch.from_numpy(ends.astype(np.int64)).to(device)
+        self.read = torch.from_numpy(inputs.read)
+        self.future = torch.from_numpy(inputs.future)
+        self.target = torch.from_numpy(inputs.target)
+        self.scale = torch.from_numpy(inputs.scales[:, 1].astype(np.float32))
+        self.first = torch.from_numpy(offsets[:-1].astype(np.int64))
+        self.begins = torch.from_numpy(begins.astype(np.int64))
+        self.ends = torch.from_numpy(ends.astype(np.int64))
+
+    def to(self, device: torch.device | str) -> Windows:
+        """Itself, on a device."""
+        for name in ("read", "future", "target", "scale", "first", "begins", "ends"):
+            setattr(self, name, getattr(self, name).to(device))
+        return self
 
     def batch(self, series: Tensor, starts: Tensor) -> Batch:
         """The stretches that begin at row `starts` (B,) of `series` (B,); rows before the first
