@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from glasscell.training import (
         load,
         resume_classic,
+        resume_series,
         resume_text,
         train_classic,
+        train_series,
         train_text,
     )
 
@@ -63,6 +65,7 @@ __all__ = [
     "load_edits",
     "load_trace",
     "resume_classic",
+    "resume_series",
     "resume_text",
     "save_edits",
     "stream",
@@ -72,6 +75,7 @@ __all__ = [
     "to_torch",
     "trace",
     "train_classic",
+    "train_series",
     "train_text",
 ]
 
@@ -101,7 +105,15 @@ _ROOMS = {
         "stream",
     ),
     "tracing": ("Edit", "edit", "load_edits", "load_trace", "save_edits", "trace"),
-    "training": ("load", "resume_classic", "resume_text", "train_classic", "train_text"),
+    "training": (
+        "load",
+        "resume_classic",
+        "resume_series",
+        "resume_text",
+        "train_classic",
+        "train_series",
+        "train_text",
+    ),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

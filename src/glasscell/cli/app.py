@@ -11,10 +11,12 @@ from glasscell.cli.compare import compare
 from glasscell.cli.demo import demo
 from glasscell.cli.evaluate import evaluate
 from glasscell.cli.explain import explain
+from glasscell.cli.forecast import forecast
 from glasscell.cli.generate import generate
 from glasscell.cli.inspect import inspect
 from glasscell.cli.train import train
 from glasscell.cli.train_classic import train_classic
+from glasscell.cli.train_series import train_series
 from glasscell.version import __version__
 
 app = typer.Typer(
@@ -55,10 +57,12 @@ def root(
 
 # In the order in which a newcomer meets them.
 app.command()(demo)
+train.command("series")(train_series)
 train.command("classic")(train_classic)
 app.add_typer(train, name="train")
 app.command()(evaluate)
 app.command()(generate)
+app.command()(forecast)
 app.command()(inspect)
 app.command()(explain)
 app.add_typer(compare, name="compare")

@@ -10,6 +10,7 @@ import typer
 
 from glasscell.cli import train_options as opt
 from glasscell.cli.interruption import telling_interruption
+from glasscell.cli.resuming import as_options, place_to_resume
 
 if TYPE_CHECKING:
     from glasscell.training import LanguageRun
@@ -83,15 +84,9 @@ def text(
         "seed": seed,
     }
     lengths = {"epochs": epochs, "steps": steps, "minutes": minutes}
-    machine = {
-        "accelerator": accelerator,
-        "devices": int(devices) if devices and devices.lstrip("-").isdigit() else devices,
-        "strategy": strategy,
-        "precision": precision,
-        "nodes": nodes,
-    }
+    machine = opt.machine_of(accelerator, devices, strategy, precision, nodes)
     if resume:
-        given = [name for name, value in {"level": level, **choices}.items() if value is not None]
+        given = as_options({"level": level, **choices})
         _resume(files, out, given, force=force, quiet=quiet, options={**lengths, **machine})
     else:
         names = _files(files)
@@ -139,20 +134,13 @@ def _resume(
     quiet: bool,
     options: dict,
 ) -> None:
-    if out is None:
-        raise typer.BadParameter("say which run to resume with --out")
-    if force:
-        raise typer.BadParameter("--resume goes on with a run and --force replaces it: choose one")
-    if given:
-        names = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise typer.BadParameter(
-            f"a resumed run keeps its own choices, so {names} cannot be given; only how long to "
-            "train and on which machine can change"
-        )
+    place = place_to_resume(
+        out, given, force=force, changes="how long to train and on which machine"
+    )
     from glasscell.training import resume_text
 
-    with telling_interruption(f"glasscell train text --out {out} --resume"):
-        run = resume_text(out, files or (), progress=not quiet, **options)
+    with telling_interruption(f"glasscell train text --out {place} --resume"):
+        run = resume_text(place, files or (), progress=not quiet, **options)
     _tell_result(run)
 
 

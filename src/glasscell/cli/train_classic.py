@@ -9,6 +9,7 @@ import typer
 
 from glasscell.cli import train_options as opt
 from glasscell.cli.interruption import telling_interruption
+from glasscell.cli.resuming import as_options, place_to_resume
 
 if TYPE_CHECKING:
     from glasscell.training import ClassicRun
@@ -106,7 +107,8 @@ def train_classic(
         "seed": seed,
     }
     if resume:
-        place = _to_resume(name, out, choices, force=force)
+        given = [*([] if name is None else [name]), *as_options(choices)]
+        place = place_to_resume(out, given, force=force)
     elif name is None:
         raise typer.BadParameter(f"name a task: {NAMES}")
     else:
@@ -128,24 +130,6 @@ def train_classic(
                 **choices,
             )
     _tell_result(run)
-
-
-def _to_resume(
-    name: str | None, out: Path | None, choices: dict[str, object], *, force: bool
-) -> Path:
-    if out is None:
-        raise typer.BadParameter("say which run to resume with --out")
-    if force:
-        raise typer.BadParameter("--resume goes on with a run and --force replaces it: choose one")
-    given = ["--" + key.replace("_", "-") for key, value in choices.items() if value is not None]
-    if name is not None:
-        given.insert(0, name)
-    if given:
-        raise typer.BadParameter(
-            f"a resumed run keeps its own choices, so {', '.join(given)} cannot be given; only how "
-            "long to train can change"
-        )
-    return out
 
 
 def _tell_result(run: ClassicRun) -> None:

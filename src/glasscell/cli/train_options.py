@@ -1,6 +1,7 @@
 """The options of `glasscell train text`, as they are told in its help.
 
-The defaults are those of `LanguageModelConfig`, `Recipe` and `Hardware`; here they are only told.
+The defaults are those of `LanguageModelConfig`, `LanguageRecipe` and `Hardware`; here they are
+only told.
 """
 
 from pathlib import Path
@@ -145,3 +146,20 @@ Resume = Annotated[
 ]
 Force = Annotated[bool, _option("Replace the model in --out.", "--force")]
 Quiet = Annotated[bool, _option("Show no progress.", "--quiet", "-q")]
+
+
+def machine_of(
+    accelerator: str | None,
+    devices: str | None,
+    strategy: str | None,
+    precision: str | None,
+    nodes: int | None,
+) -> dict[str, Any]:
+    """The fields of `Hardware` that were given."""
+    return {
+        "accelerator": accelerator,
+        "devices": int(devices) if devices and devices.lstrip("-").isdigit() else devices,
+        "strategy": strategy,
+        "precision": precision,
+        "nodes": nodes,
+    }

@@ -4,6 +4,7 @@ from glasscell.plots.cost_scores import cost_scores
 from glasscell.plots.courses import courses
 from glasscell.plots.files import save
 from glasscell.plots.find_units import unit_scores
+from glasscell.plots.forecast_chart import forecast_chart
 from glasscell.plots.gradient_flow import gradient_flow
 from glasscell.plots.heatmap import gate_heatmap
 from glasscell.plots.kicks import kick_survival
@@ -24,6 +25,7 @@ from glasscell.plots.unit_strips import unit_strips
 __all__ = [
     "cost_scores",
     "courses",
+    "forecast_chart",
     "gate_heatmap",
     "gradient_flow",
     "gradient_ledger",

@@ -14,28 +14,37 @@ if TYPE_CHECKING:
     from glasscell.training.language_run import LanguageRun as LanguageRun
     from glasscell.training.loading import load as load
     from glasscell.training.loading import load_text as load_text
+    from glasscell.training.series import resume_series as resume_series
+    from glasscell.training.series import train_series as train_series
+    from glasscell.training.series_run import SeriesRun as SeriesRun
     from glasscell.training.text import resume_text as resume_text
     from glasscell.training.text import train_text as train_text
 
 _PLACES = {
     "ClassicRun": "classic_run",
     "LanguageRun": "language_run",
+    "SeriesRun": "series_run",
     "load": "loading",
     "load_text": "loading",
     "resume_classic": "classic",
+    "resume_series": "series",
     "resume_text": "text",
     "train_classic": "classic",
+    "train_series": "series",
     "train_text": "text",
 }
 
 __all__ = [
     "ClassicRun",
     "LanguageRun",
+    "SeriesRun",
     "load",
     "load_text",
     "resume_classic",
+    "resume_series",
     "resume_text",
     "train_classic",
+    "train_series",
     "train_text",
 ]
 

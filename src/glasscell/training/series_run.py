@@ -96,8 +96,12 @@ class SeriesRun:
         Raises:
             UserError: data that cannot be used, a horizon that is too long.
         """
-        panel = self.panel if data is None else self.panel_of(data)
-        return forecast(self.model, self.plan, panel, horizon=horizon, **options)
+        panel = None if data is None else self.panel_of(data)
+        return self.forecast_of(panel, horizon=horizon, **options)
+
+    def forecast_of(self, panel: Panel | None = None, **options: Any) -> Forecast:
+        """What comes after the end of each series of a panel, or of its own; see `predict`."""
+        return forecast(self.model, self.plan, self.panel if panel is None else panel, **options)
 
     def new_series(self, panel: Panel) -> tuple[str, ...]:
         """The series of a panel that were not there in training: they are scaled by their own
