@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from glasscell.comparing.report.numerals import chosen, count, memory, p_value
-from glasscell.comparing.statistics.verdicts import Verdict
 from glasscell.comparing.times_in_words import in_words
+from glasscell.comparing.verdicts import Verdict
 
 if TYPE_CHECKING:
     from glasscell.comparing import Comparison

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from glasscell.comparing.folder import PAGE, RESULT
 from glasscell.comparing.measure import Measure
 from glasscell.comparing.questions import Question
-from glasscell.comparing.statistics.intervals import Interval
-from glasscell.comparing.statistics.paired import Difference
-from glasscell.comparing.statistics.verdicts import Verdict, turned
 from glasscell.comparing.trainings.run import MEMORY, Run, memory_as_plain
+from glasscell.comparing.verdicts import Verdict, turned
 from glasscell.files import write_file
+from glasscell.statistics.intervals import Interval
+from glasscell.statistics.paired import Difference
 
 if TYPE_CHECKING:
     from glasscell.explaining import Explanation
@@ -66,7 +66,7 @@ class Finding:
         question: what they differ in.
         difference: of scores, the cell's less the other's, over the seeds that both have done.
         seeds: those.
-        verdict: by the rules of `glasscell.comparing.statistics.verdicts`.
+        verdict: by the rules of `glasscell.comparing.verdicts`.
         words: the same as a sentence.
     """
 

@@ -11,10 +11,10 @@ from glasscell.comparing.comparison import CellResult, Comparison, Finding
 from glasscell.comparing.measure import Measure
 from glasscell.comparing.questions import BASE, question_of
 from glasscell.comparing.report.words import remarks, sentence
-from glasscell.comparing.statistics.intervals import mean_interval
-from glasscell.comparing.statistics.paired import differences
-from glasscell.comparing.statistics.verdicts import verdict_of
 from glasscell.comparing.trainings.run import Run
+from glasscell.comparing.verdicts import verdict_of
+from glasscell.statistics.intervals import mean_interval
+from glasscell.statistics.paired import differences
 
 CONFIDENCE = 0.95
 

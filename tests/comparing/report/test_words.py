@@ -10,7 +10,7 @@ from tests.comparing.made_up import BITS, SHARE, made_up, run
 
 from glasscell.comparing.comparison_of import comparison_of
 from glasscell.comparing.models import Size
-from glasscell.comparing.statistics.verdicts import Verdict
+from glasscell.comparing.verdicts import Verdict
 
 LSTM = [1.90, 1.92, 1.91, 1.93, 1.90]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from glasscell.comparing.measure import Measure
 from glasscell.comparing.questions import Question
-from glasscell.comparing.statistics.verdicts import FEWEST, Verdict
 from glasscell.comparing.trainings.run import Run
+from glasscell.comparing.verdicts import FEWEST, Verdict
 
 if TYPE_CHECKING:
     from glasscell.comparing.comparison import CellResult, Finding

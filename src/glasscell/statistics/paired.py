@@ -20,9 +20,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glasscell.comparing.statistics import student
-from glasscell.comparing.statistics.intervals import Interval, Numbers, t_interval
 from glasscell.errors import InputError
+from glasscell.statistics import student
+from glasscell.statistics.intervals import Interval, Numbers, t_interval
 
 MOST_EXACT = 16  # pairs up to which all 2^n sign flips are tried; beyond, so many are drawn
 DRAWN = 100_000
@@ -70,7 +70,7 @@ def differences(pairs: Sequence[Numbers], *, confidence: float = 0.95) -> tuple[
         InputError: a confidence that is none.
 
     Example:
-        >>> from glasscell.comparing.statistics.paired import differences
+        >>> from glasscell.statistics.paired import differences
         >>> worse, alike = differences([[0.20, 0.22, 0.21], [0.01, -0.01, 0.00]])
         >>> worse.p_adjusted < 0.05 < alike.p_adjusted
         True

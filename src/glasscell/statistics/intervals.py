@@ -9,8 +9,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from glasscell.comparing.statistics import student
 from glasscell.errors import InputError
+from glasscell.statistics import student
 
 Numbers = Sequence[float] | np.ndarray  # (n,)
 
@@ -109,7 +109,7 @@ def mean_interval(values: Numbers, confidence: float = 0.95) -> Interval:
     """The interval of the mean that suits so many numbers: t, and the bootstrap from 20 on.
 
     Example:
-        >>> from glasscell.comparing.statistics.intervals import mean_interval
+        >>> from glasscell.statistics.intervals import mean_interval
         >>> found = mean_interval([1.91, 1.93, 1.90, 1.92, 1.94])
         >>> print(f"{found.mean:.3f} ({found.low:.3f} to {found.high:.3f}), by {found.method}")
         1.920 (1.900 to 1.940), by t

@@ -6,9 +6,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasscell.comparing.statistics.intervals import t_interval
-from glasscell.comparing.statistics.paired import differences
-from glasscell.comparing.statistics.verdicts import Verdict, turned, verdict_of
+from glasscell.comparing.verdicts import Verdict, turned, verdict_of
+from glasscell.statistics.intervals import t_interval
+from glasscell.statistics.paired import differences
 
 
 def judged(*pairs, better=1, margin=0.02, diverged=0):
@@ -73,7 +73,7 @@ def test_turned():
 
 def test_verdicts_are_the_words_of_the_guide():
     """The table "What the words mean" names every verdict, and nothing that is none."""
-    guide = (Path(__file__).parents[3] / "docs" / "guide" / "compare.md").read_text("utf-8")
+    guide = (Path(__file__).parents[2] / "docs" / "guide" / "compare.md").read_text("utf-8")
     rows = guide.partition("| verdict | when |")[2].partition("\n\n")[0].splitlines()[2:]
     named = [name.strip() for row in rows for name in row.split("|")[1].split(",")]
     assert sorted(named) == sorted(str(verdict) for verdict in Verdict)

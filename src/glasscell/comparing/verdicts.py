@@ -18,8 +18,8 @@ from __future__ import annotations
 import math
 from enum import StrEnum
 
-from glasscell.comparing.statistics.intervals import Interval
-from glasscell.comparing.statistics.paired import Difference
+from glasscell.statistics.intervals import Interval
+from glasscell.statistics.paired import Difference
 
 FEWEST = 3  # pairs from which on a verdict is given
 

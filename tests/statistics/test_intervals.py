@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from glasscell.comparing.statistics.intervals import bootstrap_interval, mean_interval, t_interval
 from glasscell.errors import InputError
+from glasscell.statistics.intervals import bootstrap_interval, mean_interval, t_interval
 
 NUMBERS = [1.91, 1.93, 1.90, 1.92, 1.97]
 

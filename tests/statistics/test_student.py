@@ -5,7 +5,7 @@ import math
 import pytest
 from scipy import stats
 
-from glasscell.comparing.statistics import student
+from glasscell.statistics import student
 
 DOFS = (0.5, 1, 2, 3, 4, 9, 30, 1000)
 

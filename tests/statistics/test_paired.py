@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from glasscell.comparing.statistics.paired import differences, holm, paired_t, sign_flips
 from glasscell.errors import InputError
+from glasscell.statistics.paired import differences, holm, paired_t, sign_flips
 
 stats: Any = scipy_stats  # whose results are typed more narrowly than they are
 

@@ -1,1 +1,0 @@
-"""What differences between a few scores amount to: intervals, paired tests, verdicts."""

@@ -1,0 +1,1 @@
+"""What numbers from a few trials say: intervals, paired differences, Student's t."""
