@@ -15,9 +15,9 @@ from glasscell.errors import UserError
 
 if TYPE_CHECKING:
     from glasscell.tasks.language.vocabulary import Text
-    from glasscell.training import ClassicRun, LanguageRun
+    from glasscell.training import ClassicRun, LanguageRun, SeriesRun
 
-TEXT_PANEL, CLASSIC_PANEL = "Language models", "Classic tasks"
+TEXT_PANEL, CLASSIC_PANEL, SERIES_PANEL = "Language models", "Classic tasks", "Forecasters"
 BLOCK = 1 << 16  # bytes scored between two looks at the progress bar
 LONG = 1 << 18  # bytes; a shorter text is scored before a bar would be read
 
@@ -66,13 +66,33 @@ def evaluate(
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(help="Of the sequences.", show_default="0", rich_help_panel=CLASSIC_PANEL),
+        typer.Option(
+            help="Of the sequences, or of the series that are scored.",
+            show_default="0",
+            rich_help_panel=CLASSIC_PANEL,
+        ),
+    ] = None,
+    origins: Annotated[
+        int | None,
+        typer.Option(
+            help="Moments to forecast from, a horizon apart.",
+            show_default="as the test part has, at most 5",
+            rich_help_panel=SERIES_PANEL,
+        ),
+    ] = None,
+    series: Annotated[
+        int | None,
+        typer.Option(
+            help="Series that are scored; of more, as many are drawn.",
+            show_default="100",
+            rich_help_panel=SERIES_PANEL,
+        ),
     ] = None,
     edits: Edits = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Score a model: bits per character of a text, and perplexity for words; or how well it does
-    the classic task that it was trained on.
+    the classic task that it was trained on; or how good its forecasts are, beside simple ones.
 
     **Examples**
 
@@ -83,6 +103,8 @@ def evaluate(
         glasscell evaluate runs/book --edits without-unit-3.json
 
         glasscell evaluate runs/anbn --T 101
+
+        glasscell evaluate runs/cases --origins 3
     """
     from glasscell.training import load
 
@@ -94,6 +116,8 @@ def evaluate(
         "--T": T,
         "--sequences": sequences,
         "--seed": seed,
+        "--origins": origins,
+        "--series": series,
     }
     task = model.config["task"]
     score, known = TASKS[task]
@@ -149,6 +173,16 @@ def _evaluate_classic(model: ClassicRun, options: dict[str, Any], as_json: bool)
         print(f"right at every n up to {score.reach}")
 
 
+def _evaluate_series(model: SeriesRun, options: dict[str, Any], as_json: bool) -> None:
+    from glasscell.cli.backtest_table import show
+
+    found = model.backtest(**options)
+    if as_json:
+        _print_json(found.as_dict())
+    else:
+        show(found, model.panel)
+
+
 # How each task is scored, and which of the options it knows, by the names that they have there.
 TASKS: dict[str, tuple[Callable[[Any, dict[str, Any], bool], None], dict[str, str]]] = {
     "language": (
@@ -158,6 +192,10 @@ TASKS: dict[str, tuple[Callable[[Any, dict[str, Any], bool], None], dict[str, st
     "classic": (
         _evaluate_classic,
         {"--T": "T", "--sequences": "sequences", "--seed": "seed"},
+    ),
+    "series": (
+        _evaluate_series,
+        {"--origins": "origins", "--series": "series", "--seed": "seed"},
     ),
 }
 

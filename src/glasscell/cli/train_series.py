@@ -73,7 +73,7 @@ Decoder = Annotated[
 ]
 Epochs = Annotated[
     float | None,
-    _option("Passes over the series.", default="10, unless --steps or --minutes is given",
+    _option("Passes over the series.", default="10, and at least 1500 updates",
             panel=opt.LENGTH),
 ]  # fmt: skip
 Batch = Annotated[

@@ -31,7 +31,7 @@ from glasscell.training.model_folder import (
     read_config,
 )
 from glasscell.training.options import PATH, folder_writer, take_options
-from glasscell.training.series_recipe import SeriesRecipe, default_learning_rate
+from glasscell.training.series_recipe import SeriesRecipe, worked_out
 from glasscell.training.series_run import SeriesRun, series_config, write_series
 
 LIMITS = ("epochs", "steps", "minutes")
@@ -116,9 +116,7 @@ def train_series(
         future = len(inputs) - 3 - 2 * panel.observed.shape[1] - panel.static.shape[1]
         config = SeriesConfig(len(inputs), future, horizon, **architecture)
         _refuse_counts(config, panel)
-        if recipe.learning_rate is None:
-            rate = default_learning_rate(config.cell, config.hidden)
-            recipe = replace(recipe, learning_rate=rate)
+        recipe = worked_out(recipe, parts.ends(panel, "train"), config)
         if not is_helper_process():
             described = {
                 "source": _named(data), "columns": asdict(columns), "parts": parts.as_dict(),

@@ -20,7 +20,7 @@ from glasscell.training.hardware import Hardware
 from glasscell.training.model_folder import FolderWriter
 from glasscell.training.recipe import Plan
 from glasscell.training.series_module import SeriesModule, stretches_of
-from glasscell.training.series_recipe import USUAL_CONTEXT, SeriesRecipe
+from glasscell.training.series_recipe import SeriesRecipe
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ def fit_series(
     inputs = plan.inputs(panel)
     train_ends, val_ends = parts.ends(panel, "train"), parts.ends(panel, "validation")
     ahead = model.config.ahead
-    context = min(recipe.context or USUAL_CONTEXT, int(train_ends.max()))
+    context = recipe.context
+    assert context is not None  # worked out
     train = Windows(
         inputs, panel.offsets, np.zeros(len(panel), int), train_ends, context=context, ahead=ahead
     )

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -33,6 +33,9 @@ from glasscell.training.model_folder import (
     load_weights,
     read_json,
 )
+
+if TYPE_CHECKING:
+    from glasscell.tasks.series.backtest import Backtest
 
 SERIES = "series.json"  # how data become inputs
 HISTORY = "history.safetensors"  # the series that the model was trained on
@@ -102,6 +105,18 @@ class SeriesRun:
     def forecast_of(self, panel: Panel | None = None, **options: Any) -> Forecast:
         """What comes after the end of each series of a panel, or of its own; see `predict`."""
         return forecast(self.model, self.plan, self.panel if panel is None else panel, **options)
+
+    def backtest(self, panel: Panel | None = None, **options: Any) -> Backtest:
+        """How good the model is on the test part, beside simple forecasts; options as of
+        `tasks.series.backtest`.
+
+        Args:
+            panel: with the test part; its own by default.
+        """
+        from glasscell.tasks.series.backtest import backtest
+
+        own = self.panel if panel is None else panel
+        return backtest(self.model, self.plan, own, self.parts, **options)
 
     def new_series(self, panel: Panel) -> tuple[str, ...]:
         """The series of a panel that were not there in training: they are scaled by their own

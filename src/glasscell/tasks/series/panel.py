@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,6 +86,23 @@ class Panel:
     def history(self, s: int) -> slice:
         """The rows of series s up to its last target."""
         return slice(int(self.offsets[s]), int(self.offsets[s] + self.lengths[s]))
+
+    def subset(self, series: np.ndarray) -> Panel:
+        """Some of the series, by number."""
+        rows = [np.arange(self.offsets[s], self.offsets[s + 1]) for s in series]
+        at = np.concatenate(rows) if rows else np.zeros(0, int)
+        spans = np.diff(self.offsets)[series]
+        return replace(
+            self,
+            names=tuple(self.names[s] for s in series),
+            first=self.first[series],
+            offsets=np.concatenate(([0], np.cumsum(spans))),
+            lengths=self.lengths[series],
+            target=self.target[at],
+            known=self.known[at],
+            observed=self.observed[at],
+            static=self.static[series],
+        )
 
     def times(self, places: np.ndarray) -> pl.Series:
         """The times of places on the grid, of the kind that they had in the data."""
