@@ -46,7 +46,7 @@ def forecast_chart(
         raise InputError(f"series: expected one of {', '.join(names[:10])}, got {series!r}")
     theme = theme_of(dark)
     shown = [names.index(series)] if series is not None else list(range(min(len(names), 50)))
-    figure = go.Figure()
+    figure: Any = go.Figure()
     for s in shown:
         for trace in _traces(forecast, s, history or HISTORY * forecast.horizon, bands, theme):
             figure.add_trace(trace.update(visible=s == shown[0]))

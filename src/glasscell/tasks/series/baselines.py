@@ -59,10 +59,8 @@ def baseline_forecasts(
             said = run.forecast(df=frame, h=horizon, level=widths)
         mean, quantiles = _read(said, len(filled), horizon, levels)
         if name != "naive":  # a series too short for a kind has the naive forecast
-            lost = ~np.isfinite(mean)
-            mean = np.where(lost, found["naive"][0], mean)
-            lost = lost[..., None] | ~np.isfinite(quantiles)
-            quantiles = np.where(lost, found["naive"][1], quantiles)
+            lost = ~(np.isfinite(mean).all(-1) & np.isfinite(quantiles).all((-1, -2)))
+            mean[lost], quantiles[lost] = (each[lost] for each in found["naive"])
         found[name] = mean, quantiles
     return found
 
@@ -81,7 +79,7 @@ def _read(
         width = round(100 * abs(2 * level - 1))
         name = "m" if width == 0 else f"m-{'lo' if level < 0.5 else 'hi'}-{width}"
         values = column(name)
-        quantiles.append(np.where(np.isfinite(values), values, mean))
+        quantiles.append(values)
     return mean, np.stack(quantiles, -1)
 
 

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glasscell.errors import UserError
+from glasscell.errors import InputError, UserError
 from glasscell.nn.lines import LayerLine
 from glasscell.tasks.models import LARGEST
 from glasscell.tasks.series.distributions import output_of
@@ -66,7 +66,10 @@ class SeriesConfig:
         if self.decoder not in DECODERS:
             raise UserError(f"decoder: expected one of {', '.join(DECODERS)}, got {self.decoder!r}")
         output_of(self.output)
-        LayerLine.read(self.cell)
+        try:
+            LayerLine.read(self.cell)
+        except InputError as error:
+            raise UserError(str(error)) from None
 
     @property
     def ahead(self) -> int:

@@ -89,7 +89,7 @@ class Panel:
 
     def subset(self, series: np.ndarray) -> Panel:
         """Some of the series, by number."""
-        rows = [np.arange(self.offsets[s], self.offsets[s + 1]) for s in series]
+        rows = [np.arange(*map(int, self.offsets[s : s + 2])) for s in series]
         at = np.concatenate(rows) if rows else np.zeros(0, int)
         spans = np.diff(self.offsets)[series]
         return replace(
@@ -240,7 +240,7 @@ def _words(table: Table, name: str) -> tuple[str, ...] | None:
     import polars as pl
 
     column = table.rows[name]
-    if column.dtype.is_numeric() or column.dtype == pl.Boolean:
+    if column.dtype.is_numeric() or column.dtype == pl.Boolean or _are_truths(column):
         return None
     plain = column.cast(pl.String).str.strip_chars()
     if not (plain.cast(pl.Float64, strict=False).is_null() & plain.is_not_null()).any():
@@ -254,6 +254,15 @@ def _words(table: Table, name: str) -> tuple[str, ...] | None:
     return tuple(words)
 
 
+def _are_truths(column: pl.Series) -> bool:
+    """Whether texts are all "true" or "false"."""
+    import polars as pl
+
+    if column.dtype != pl.String or column.null_count() == len(column):
+        return False
+    return bool(column.str.to_lowercase().is_in(["true", "false"]).all(ignore_nulls=True))
+
+
 def _column(table: Table, name: str, features: Features) -> list[np.ndarray]:
     """The numbers of a column, one vector of all rows each; NaN where a cell is empty."""
     import polars as pl
@@ -261,7 +270,9 @@ def _column(table: Table, name: str, features: Features) -> list[np.ndarray]:
     column = table.rows[name]
     own = (features.words or {}).get(name)
     if own is None:
-        if column.dtype == pl.String:
+        if _are_truths(column):
+            column = column.str.to_lowercase() == "true"
+        elif column.dtype == pl.String:
             column = column.str.strip_chars()
         numbers = column.cast(pl.Float64, strict=False)
         bad = numbers.is_null() & column.is_not_null() | numbers.is_infinite().fill_null(False)
