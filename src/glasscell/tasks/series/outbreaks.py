@@ -25,15 +25,7 @@ from glasscell.errors import InputError
 if TYPE_CHECKING:
     import polars as pl
 
-WEEK = (
-    1.15,
-    1.2,
-    1.1,
-    1.05,
-    1.0,
-    0.8,
-    0.7,
-)  # what of a day's cases is reported on it, Monday first
+WEEK = (1.15, 1.2, 1.1, 1.05, 1.0, 0.8, 0.7)  # how much is reported of a day, Monday first
 OVER = 0.1  # of a region's largest prevalence so far, below which its outbreak is over
 
 
