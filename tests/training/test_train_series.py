@@ -105,6 +105,8 @@ def test_a_forecast_looks_at_nothing_that_comes_later():
     one, two = (
         forecast(run.model, run.plan, run.panel_of(each), origins=origins) for each in (data, other)
     )
+    assert one.paths is not None
+    assert two.paths is not None
     assert np.array_equal(one.paths, two.paths)
 
 

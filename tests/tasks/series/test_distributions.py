@@ -1,6 +1,7 @@
 """Losses, quantiles and draws, held against SciPy's distributions."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def spread(raw):
     return (softplus(raw) + LEAST).numpy()
 
 
-def theirs(name: str):
+def theirs(name: str) -> Any:
     """SciPy's distribution of the same parameters, of y / scale, but of counts of y."""
     raw = RAW.numpy()
     if name == "normal":

@@ -1,6 +1,7 @@
 """Frequencies are found from times as they come, and times from places on the grid."""
 
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,7 +19,7 @@ def times(every: str, first=START, last=STOP, **options) -> pl.Series:
     return pl.datetime_range(first, last, every, eager=True, **options)
 
 
-def found(each: pl.Series, keep=slice(None)) -> Frequency:
+def found(each: pl.Series, keep: Any = slice(None)) -> Frequency:
     moments = moments_of(each)[keep]
     is_first = np.arange(len(moments)) == 0
     return find_frequency(moments, is_first, numbers=each.dtype.is_numeric())
