@@ -211,3 +211,17 @@ def test_damaged_folders(tmp_path):
                 glasscell.load(tmp_path / "run")
         path.write_bytes(whole)
     assert glasscell.load(tmp_path / "run").horizon == 5
+
+
+def test_a_column_that_gives_the_forecast_away_is_told():
+    """Tomorrow's value itself, as if it were known in advance; and one that is not."""
+    data = cases().with_columns(leak=pl.col("y").cast(pl.Float64) * 3)
+    given = {**COLUMNS, **SMALL, "steps": 250, "hidden": 16, "learning_rate": 0.01}
+    run = glasscell.train_series(data, **given, known="leak,holiday")
+    found = run.backtest()
+    assert found.leaks["leak"] > 2 > found.leaks["holiday"]
+    told = [said for said in found.sentences() if "give the forecast away" in said]
+    assert len(told) == 1
+    assert told[0].startswith("leak may give the forecast away: read as it was a step before")
+    honest = glasscell.train_series(data, **{**given, "steps": 6}, known="holiday").backtest()
+    assert honest.sentences()[-1].startswith("Nothing that is known in advance gives the forecast")

@@ -27,10 +27,11 @@ from glasscell.tasks.series.scores import (
     symmetric_percentage,
 )
 
-MODEL = "the model"
+MODEL, SHIFTED = "the model", "shifted "
 ORIGINS, SERIES = 5, 100  # at most, unless somebody says otherwise
 WIDE, NARROW = (0.05, 0.95), (0.25, 0.75)
 FEWEST_PAIRS, ALPHA = 3, 0.05
+GIVES_AWAY = 2.0  # times the CRPS, from which on a column is asked about
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class Backtest:
         horizon, season: steps.
         values: how many values were forecast.
         copies: how much of the model's forecast of the next step is the last value said again.
+        leaks: of each column that is known in advance, how many times as large the CRPS is where
+            the column is read as it was a step before.
     """
 
     scores: Mapping[str, Scores]
@@ -81,6 +84,7 @@ class Backtest:
     season: int
     values: int
     copies: Copies
+    leaks: Mapping[str, float]
 
     def sentences(self) -> list[str]:
         """What it comes to: beside each simple forecast, and whether it copies."""
@@ -99,7 +103,23 @@ class Backtest:
                 judged = f"WORSE, p {difference.p_adjusted:.2g}: use {name} instead"
             side = "below" if part >= 0 else "above"
             said.append(f"Beside {name} its CRPS is {abs(part):.0f} % {side}: {judged}.")
-        return [*said, self.copies.told()]
+        return [*said, self.copies.told(), *self._leaks_told()]
+
+    def _leaks_told(self) -> list[str]:
+        """Whether the forecast rests on what is known of the very steps that are forecast."""
+        if not self.leaks:
+            return []
+        said = [
+            f"{name} may give the forecast away: read as it was a step before, it makes the CRPS "
+            f"{times:.1f} times as large. Is it really known in advance?"
+            for name, times in self.leaks.items()
+            if times >= GIVES_AWAY
+        ]
+        most = max(self.leaks.values())
+        return said or [
+            "Nothing that is known in advance gives the forecast away: read as it was a step "
+            f"before, no column makes the CRPS more than {max(most, 1.0):.2f} times as large."
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data; what is not finite is None."""
@@ -117,7 +137,7 @@ class Backtest:
                 "differences": {name: asdict(each) for name, each in self.differences.items()},
                 "paired_by": self.paired_by, "origins": self.origins, "series": self.series,
                 "horizon": self.horizon, "season": self.season, "values": self.values,
-                "copies": asdict(self.copies),
+                "copies": asdict(self.copies), "leaks": dict(self.leaks),
             }
         )  # fmt: skip
 
@@ -196,6 +216,7 @@ def backtest(
     lost = ~np.isfinite(scales).all(-1)
     scales[lost] = np.nan
     levels = np.array(LEVELS)
+    columns = list(dict.fromkeys(name.partition("=")[0] for name in panel.features.known))
     rows: dict[str, list[_Row]] = {}
     nexts: list[np.ndarray] = []
     for k, place in enumerate(places):
@@ -210,6 +231,16 @@ def backtest(
         said = forecast(model, plan, some, origins=at, levels=LEVELS, seed=seed + k)
         kinds = {MODEL: (said.mean, said.quantiles)}
         kinds |= baseline_forecasts(histories, horizon, season, LEVELS)
+        for column in columns:
+            shifted = forecast(
+                model,
+                plan,
+                some.with_known_shifted(column),
+                origins=at,
+                levels=LEVELS,
+                seed=seed + k,
+            )
+            kinds[f"{SHIFTED}{column}"] = shifted.mean, shifted.quantiles
         for name, (mean, quantiles) in kinds.items():
             rows.setdefault(name, []).append(
                 _Row(np.flatnonzero(there), y, mean, quantiles, scales[there])
@@ -219,6 +250,10 @@ def backtest(
     if not rows:
         raise UserError("the test part has no values to score a forecast by")
     scores = {name: _scores(each, levels) for name, each in rows.items()}
+    leaks = {
+        column: scores.pop(f"{SHIFTED}{column}").crps / scores[MODEL].crps for column in columns
+    }
+    rows = {name: rows[name] for name in scores}
     paired_by, found = _differences(rows, levels)
     return Backtest(
         scores=scores,
@@ -230,6 +265,7 @@ def backtest(
         season=season,
         values=int(sum(np.isfinite(each.y).sum() for each in rows[MODEL])),
         copies=_copies(np.concatenate(nexts, -1)),
+        leaks=leaks,
     )
 
 

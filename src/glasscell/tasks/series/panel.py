@@ -104,6 +104,17 @@ class Panel:
             static=self.static[series],
         )
 
+    def with_known_shifted(self, name: str) -> Panel:
+        """The same, with a column that is known in advance as it was a step before."""
+        columns = [
+            k for k, each in enumerate(self.features.known) if each.partition("=")[0] == name
+        ]
+        known = self.known.copy()
+        before = np.arange(len(known)) - 1
+        before[self.offsets[:-1]] += 1  # a first row stays
+        known[:, columns] = self.known[before][:, columns]
+        return replace(self, known=known)
+
     def times(self, places: np.ndarray) -> pl.Series:
         """The times of places on the grid, of the kind that they had in the data."""
         import polars as pl
