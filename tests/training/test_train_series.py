@@ -53,7 +53,7 @@ def test_a_folder_and_what_it_says(tmp_path):
     assert config["data"]["columns"]["known"] == ["holiday"]
     again = glasscell.load(tmp_path / "run")
     names = run.plan.names(run.panel)
-    assert names[:2] == ("target", "is missing")
+    assert names[:3] == ("level", "change", "is missing")
     assert names[-3:] == ("weather is missing", "size", "size of the series")
     assert {"holiday", "sine of the week", "weather"} <= {*names}
     with pytest.raises(UserError, match=r"ends of 'r0' at 2024-04-29, 5 steps before the end"):

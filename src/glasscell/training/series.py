@@ -113,7 +113,7 @@ def train_series(
         kind = SCALING.get(architecture.get("output", ""), "standard")
         plan = InputPlan.fitted(panel, parts.ends(panel, "train"), kind)
         inputs = plan.names(panel)
-        future = len(inputs) - 3 - 2 * panel.observed.shape[1] - panel.static.shape[1]
+        future = len(inputs) - 4 - 2 * panel.observed.shape[1] - panel.static.shape[1]
         config = SeriesConfig(len(inputs), future, horizon, **architecture)
         _refuse_counts(config, panel)
         recipe = worked_out(recipe, parts.ends(panel, "train"), config)

@@ -83,14 +83,17 @@ class SeriesModule(RunModule):
         if kept < T:  # forecasts from some of the steps, others each time
             steps = torch.randperm(T, device=h.device)[:kept].sort().values
             h, batch = h[steps], batch.at(steps)
-        raw = self.model.say(h, batch.future)
-        losses = self.model.output.loss(raw, batch.target, batch.scale[:, None])
+        losses = self._losses(self.model.say(h, batch.future), batch)
         return (losses * batch.counts).sum() / batch.counts.sum().clamp_min(1)
 
     def validation_sum(self, batch: Batch) -> Tensor:
         raw, _ = self.model(batch.read, batch.future)
-        losses = self.model.output.loss(raw.float(), batch.target, batch.scale[:, None])
-        return (losses * batch.counts).sum()
+        return (self._losses(raw.float(), batch) * batch.counts).sum()
+
+    def _losses(self, raw: Tensor, batch: Batch) -> Tensor:
+        output = self.model.output
+        target = batch.target if output.counts else batch.target - batch.last[..., None]
+        return output.loss(raw, target, batch.scale[:, None])
 
 
 def stretches_of(windows: Windows) -> Tensor:

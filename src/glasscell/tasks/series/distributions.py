@@ -28,7 +28,8 @@ class Output(ABC):
     Attributes:
         name: as options name it.
         parameters: how many numbers of the head make one forecast.
-        counts: whether it is of whole numbers from 0.
+        counts: whether it is of whole numbers from 0. What is not is told from the last value
+            on: what a head says is added to it, so that a series may leave its range.
     """
 
     name: str

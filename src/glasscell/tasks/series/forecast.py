@@ -122,7 +122,7 @@ def forecast(
         s = int(np.flatnonzero(origins < 1)[0])
         raise UserError(f"series {panel.names[s]!r} has no value to begin a forecast from")
     extended = _extended(panel, origins, horizon)
-    inputs = plan.inputs(extended)
+    inputs = plan.inputs(extended, origins)
     location, scale = inputs.scales.T
     found = {"mean": [], "quantiles": [], "paths": []}
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
@@ -169,16 +169,19 @@ def _some(
     last = h[lengths - 1, torch.arange(B)]  # (B, H)
     ahead = torch.from_numpy(inputs.future[ends[:, None] + np.arange(horizon)]).to(weight)
     scale = torch.from_numpy(inputs.scales[at, 1]).to(weight)[:, None]
+    anchor = torch.from_numpy(inputs.last[ends - 1]).to(weight)  # what is said is added to it
+    if model.output.counts:
+        anchor = torch.zeros_like(anchor)
     if model.config.decoder == "direct":
         future = torch.zeros(B, model.config.horizon, ahead.shape[-1], dtype=weight.dtype)
         future[:, :horizon] = ahead
         raw = model.say(last, future)[:, :horizon]
         own = scale.expand(-1, horizon)
         return [
-            ("mean", model.output.mean(raw, own)),
-            ("quantiles", model.output.quantiles(raw, own, levels)),
+            ("mean", model.output.mean(raw, own) + anchor[:, None]),
+            ("quantiles", model.output.quantiles(raw, own, levels) + anchor[:, None, None]),
         ]
-    drawn = _paths(model, inputs, ends, last, state, ahead, scale, paths, horizon)
+    drawn = _paths(model, inputs, at, ends, last, state, ahead, scale, paths, horizon)
     quantiles = drawn.quantile(drawn.new_tensor(levels), 1).movedim(0, -1)
     return [("mean", drawn.mean(1)), ("quantiles", quantiles), ("paths", drawn)]
 
@@ -186,6 +189,7 @@ def _some(
 def _paths(
     model: Forecaster,
     inputs: Any,
+    at: np.ndarray,
     ends: np.ndarray,
     last: Tensor,
     state: Any,
@@ -200,15 +204,19 @@ def _paths(
     last = several(last)
     state = tuple(map(several, state)) if isinstance(state, tuple) else several(state)
     own = scale.repeat_interleave(paths, 0)
+    before = torch.from_numpy(inputs.last[ends - 1]).to(last).repeat_interleave(paths, 0)
+    least, most = torch.from_numpy(inputs.bounds[at]).to(last).repeat_interleave(paths, 0).T
     found = []
     for k in range(horizon):
         raw = model.say(last, several(ahead[:, k])[:, None])  # (B * paths, 1, parameters)
         value = model.output.draw(raw, own)[:, 0]
+        value = value if model.output.counts else value + before
         found.append(value)
         if k + 1 == horizon:
             break
         read = torch.from_numpy(inputs.read[ends + k]).to(last).repeat_interleave(paths, 0)
-        read[:, 0], read[:, 1] = value, 0.0
+        read[:, 0], read[:, 1], read[:, 2] = value.clamp(least, most), value - before, 0.0
+        before = value
         seen = read[:, inputs.observed]  # nothing is observed of what has not come yet
         seen[:, 0::2], seen[:, 1::2] = 0.0, 1.0
         h, state = model.rnn(model.map(read[None]), state)

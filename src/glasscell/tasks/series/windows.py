@@ -21,6 +21,7 @@ class Batch(NamedTuple):
     Attributes:
         read: (T, B, I).
         future: (T, B, ahead, K) of the steps after each.
+        last: (T, B) the last value at each, scaled.
         target: (T, B, ahead) the values after each, scaled; 0 where they do not count.
         counts: (T, B, ahead) whether they do.
         scale: (B,) of the series.
@@ -28,6 +29,7 @@ class Batch(NamedTuple):
 
     read: Tensor
     future: Tensor
+    last: Tensor
     target: Tensor
     counts: Tensor
     scale: Tensor
@@ -35,7 +37,10 @@ class Batch(NamedTuple):
     def at(self, steps: Tensor) -> Batch:
         """The forecasts from some of the steps alone; what is read stays."""
         return self._replace(
-            future=self.future[steps], target=self.target[steps], counts=self.counts[steps]
+            future=self.future[steps],
+            last=self.last[steps],
+            target=self.target[steps],
+            counts=self.counts[steps],
         )
 
 
@@ -64,6 +69,7 @@ class Windows:
         self.context, self.ahead = context, ahead
         self.read = torch.from_numpy(inputs.read)
         self.future = torch.from_numpy(inputs.future)
+        self.last = torch.from_numpy(inputs.last)
         self.target = torch.from_numpy(inputs.target)
         self.scale = torch.from_numpy(inputs.scales[:, 1].astype(np.float32))
         self.first = torch.from_numpy(offsets[:-1].astype(np.int64))
@@ -72,7 +78,7 @@ class Windows:
 
     def to(self, device: torch.device | str) -> Windows:
         """Itself, on a device."""
-        for name in ("read", "future", "target", "scale", "first", "begins", "ends"):
+        for name in ("read", "future", "last", "target", "scale", "first", "begins", "ends"):
             setattr(self, name, getattr(self, name).to(device))
         return self
 
@@ -94,6 +100,10 @@ class Windows:
 
         first_read = rows[:T, :, None] >= 0  # nothing is forecast before something was read
         return Batch(
-            read, ahead(self.future[places]), ahead(target), ahead(counts) & first_read,
-            self.scale[series],
-        )  # fmt: skip
+            read=read,
+            future=ahead(self.future[places]),
+            last=self.last[places[:T]],
+            target=ahead(target),
+            counts=ahead(counts) & first_read,
+            scale=self.scale[series],
+        )
