@@ -36,6 +36,15 @@ def test_reports_follow_the_week_and_the_share():
     assert half.cases.sum() == 0
 
 
+def test_reports_are_smooth_but_for_noise_and_the_week():
+    """A day's cases are spread over several days, and none is skipped in an outbreak."""
+    found = outbreaks(8, 500, seed=1)
+    weekly = found.cases[:, :497].reshape(8, -1, 7).sum(-1)
+    in_outbreak = np.repeat(weekly > 500, 7, axis=-1)
+    assert in_outbreak.any()
+    assert (found.cases[:, :497][in_outbreak] > 0).all()
+
+
 def test_what_falls_is_over_and_what_grows_is_not():
     found = outbreaks(8, 730, seed=2)
     assert 0.05 < found.is_over.mean() < 0.6

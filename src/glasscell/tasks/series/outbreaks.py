@@ -15,6 +15,7 @@ than a Poisson distribution has.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 WEEK = (1.15, 1.2, 1.1, 1.05, 1.0, 0.8, 0.7)  # how much is reported of a day, Monday first
+# odds that an infection is reported on the same day, the next, ...: 2 days and a Poisson's 2 more
+DELAYS = np.array([0, 0] + [math.exp(-2) * 2.0**k / math.factorial(k) for k in range(12)])
+DELAYS /= DELAYS.sum()
 OVER = 0.1  # of a region's largest prevalence so far, below which its outbreak is over
 
 
@@ -118,7 +122,8 @@ def outbreaks(
     S[:] = population - I
     wary = np.zeros(regions)  # how much is kept away, from what has been reported lately
     found = {name: np.zeros((regions, days)) for name in ("cases", "I", "S", "rate")}
-    waiting = np.zeros((regions, days + 30))  # infections by the day on which they are reported
+    # infections by the day on which they are reported
+    waiting = np.zeros((regions, days + len(DELAYS)))
     for t in range(days):
         season = 1 + 0.25 * np.cos(2 * np.pi * (t - phase) / 365)
         beta = contagion * season * own * np.exp(-wary)
@@ -131,8 +136,7 @@ def outbreaks(
         brought = np.minimum(draw.poisson(2e-7 * population), S - infected)
         S, E = S - infected - brought + open_, E + infected + brought - sick
         I, R = I + sick - well, R + well - open_
-        late = 2 + draw.poisson(2.0, regions)
-        waiting[np.arange(regions), np.minimum(t + late, days + 29)] += infected
+        waiting[:, t : t + len(DELAYS)] += draw.multinomial(infected, DELAYS)
         expected = reported * waiting[:, t] * WEEK[t % 7]
         gamma = draw.gamma(12.0, np.maximum(expected, 1e-9) / 12.0)  # more noise than a Poisson's
         cases = draw.poisson(gamma)
