@@ -82,7 +82,7 @@ def forecast(
         from glasscell.plots import forecast_chart
         from glasscell.plots.files import save
 
-        save(forecast_chart(found), plot)
+        save(forecast_chart(found, up=", ".join(model.columns.target)), plot)
     if as_json:
         print(found.frame(LEVELS).write_json())
     else:

@@ -23,6 +23,7 @@ def forecast_chart(
     forecast: Any,
     series: str | None = None,
     *,
+    up: str = "",
     history: int | None = None,
     bands: Sequence[tuple[float, float]] = BANDS,
     dark: bool = False,
@@ -32,12 +33,19 @@ def forecast_chart(
     Args:
         forecast: as `tasks.series.forecast` gives it.
         series: by its name; with several and none named, a menu chooses among the first 50.
+        up: what the values are.
         history: steps shown of what has been; four horizons by default.
         bands: pairs of levels, the widest first.
         dark: for dark pages.
 
     Raises:
         InputError: no such series.
+
+    Example:
+        >>> import polars as pl
+        >>> weeks = pl.DataFrame({"y": [float(k % 7) for k in range(70)]})
+        >>> run = glasscell.train_series(weeks, target="y", horizon=5, steps=2, progress=False)
+        >>> figure = plots.forecast_chart(run.predict(), up="y")
     """
     import plotly.graph_objects as go
 
@@ -51,7 +59,11 @@ def forecast_chart(
         for trace in _traces(forecast, s, history or HISTORY * forecast.horizon, bands, theme):
             figure.add_trace(trace.update(visible=s == shown[0]))
     framed(figure, theme, height=380)
-    figure.update_layout(margin={"l": 64, "b": 40, "t": 48}, hovermode="x unified")
+    legend = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
+    figure.update_layout(
+        margin={"l": 64, "b": 40, "t": 48}, hovermode="x unified", showlegend=True, legend=legend
+    )
+    figure.update_yaxes(title_text=up)
     if len(shown) > 1:
         each = len(figure.data) // len(shown)
         buttons = [
