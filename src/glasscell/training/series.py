@@ -71,7 +71,8 @@ def train_series(
         observed: columns that are known only up to now.
         static: columns that are always the same of a series.
         horizon: steps to be forecast.
-        every: the step, such as "1h"; found from the times by default.
+        every: the step, such as "1h", each time being taken as the one that it lies in; found from
+            the times by default.
         out: the model folder to write; None keeps nothing on disk.
         force: replace the model folder `out` if there is one.
         progress: show how training goes, on standard error.
@@ -120,7 +121,7 @@ def train_series(
         if not is_helper_process():
             described = {
                 "source": _named(data), "columns": asdict(columns), "parts": parts.as_dict(),
-                "sha256": fingerprint(panel),
+                "sha256": fingerprint(panel), "every": every,
             }  # fmt: skip
             writer.write(
                 CONFIG, series_config(config, asdict(recipe), described, hardware.precision)
@@ -187,7 +188,8 @@ def fingerprint(panel: Panel) -> str:
 
 
 def _read(data: Any, columns: Columns, frequency: Frequency | None) -> Panel:
-    return panel_of(read_table(data, columns), frequency=frequency)
+    table = read_table(data, columns)
+    return panel_of(table, frequency=frequency, rounded=frequency is not None)
 
 
 def _named(data: Any) -> str | None:

@@ -77,7 +77,9 @@ class SeriesRun:
             UserError: data that cannot be used.
         """
         table = read_table(data, self.columns)
-        return panel_of(table, frequency=self.panel.frequency, features=self.panel.features)
+        panel = self.panel
+        rounded = bool(self.config["data"].get("every"))
+        return panel_of(table, frequency=panel.frequency, features=panel.features, rounded=rounded)
 
     def predict(
         self,

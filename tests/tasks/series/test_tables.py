@@ -8,6 +8,7 @@ import pytest
 
 from glasscell.errors import UserError
 from glasscell.tasks.series.columns import Columns
+from glasscell.tasks.series.frequency import Frequency
 from glasscell.tasks.series.panel import panel_of
 from glasscell.tasks.series.table import SERIES, TARGET, TIME, read_table
 from glasscell.tasks.series.times import read_times
@@ -185,3 +186,16 @@ def test_words_become_columns(table):
 def test_panels_that_cannot_be(table, text, columns, says):
     with pytest.raises(UserError, match=says):
         panel(table, text, **columns)
+
+
+def test_times_that_are_taken_as_the_step_they_lie_in(table):
+    text = "t,y\n2024-01-01 00:07,1\n2024-01-01 01:59,2\n2024-01-01 04:00,3\n"
+    found = panel_of(table(text), frequency=Frequency.read("1h"), rounded=True)
+    np.testing.assert_array_equal(found.target, [1, 2, np.nan, np.nan, 3])
+    assert found.times(found.first)[0] == datetime(2024, 1, 1)
+    with pytest.raises(UserError, match="00:07:00 and 2024-01-01 01:59:00 lie in the same step of"):
+        panel_of(table(text), frequency=Frequency.read("2h"), rounded=True)
+    days = "t,y\n2024-01-31,1\n2024-02-14,2\n2024-04-01,3\n"
+    months = panel_of(table(days), frequency=Frequency.read("1mo"), rounded=True)
+    np.testing.assert_array_equal(months.target, [1, 2, np.nan, 3])
+    assert months.times(months.first)[0] == date(2024, 1, 1)

@@ -108,6 +108,17 @@ class Frequency:
             raise ValueError(f"{_told(moments[~fits][:EXAMPLES], self.kind)} is not on the grid")
         return places.astype(np.int64)
 
+    def places_in(self, moments: np.ndarray) -> np.ndarray:
+        """(N,) int64 the places of the steps that moments lie in, wherever in them; what lies on a
+        weekend belongs to the Friday before."""
+        if self.kind in ("number", "duration"):
+            return (moments - int(self.anchor)) // self.size
+        if self.kind == "working day":
+            weeks, weekday = np.divmod(moments // DAY - MONDAY, 7)
+            return 5 * weeks + np.minimum(weekday, 4)
+        months, _ = _months(moments, end=False)
+        return (months - self.phase) // self.size
+
     def moments(self, places: np.ndarray) -> np.ndarray:
         """(N,) moments at places of the grid."""
         if self.kind in ("number", "duration"):
@@ -251,8 +262,8 @@ def _irregular(
     pair = _told(moments[at : at + 2], kind)
     return (
         f"time: no regular step fits. The commonest is {Frequency(kind, common)}, but there are "
-        f"steps that are no multiple of it, such as from {pair.replace(', ', ' to ')}. To round "
-        "times to a step, name it (every, --every 1h)"
+        f"steps that are no multiple of it, such as from {pair.replace(', ', ' to ')}. To take "
+        "each time as the step that it lies in, name one (every, --every 1h)"
     )
 
 

@@ -148,12 +148,14 @@ def panel_of(
     *,
     frequency: Frequency | None = None,
     features: Features | None = None,
+    rounded: bool = False,
 ) -> Panel:
     """The panel of a table's rows.
 
     Args:
         frequency: of a model that is to read it; found from the data if absent.
         features: the same.
+        rounded: take each time as the step that it lies in; else all must be on the grid.
 
     Raises:
         UserError: times that fit no grid, covariates that are missing or unlike before.
@@ -168,10 +170,14 @@ def panel_of(
     names = tuple(rows[SERIES].gather(starts).to_list())
     if frequency is None:
         frequency = find_frequency(moments, is_first, numbers=rows[TIME].dtype.is_numeric())
-    try:
-        places = frequency.positions(moments)
-    except ValueError as error:
-        raise UserError(f"{where}: the step is {frequency}, and {error}") from None
+    if rounded:
+        places = frequency.places_in(moments)
+        _refuse_shared(places, is_first, table, frequency)
+    else:
+        try:
+            places = frequency.positions(moments)
+        except ValueError as error:
+            raise UserError(f"{where}: the step is {frequency}, and {error}") from None
 
     last = np.concatenate((starts[1:], [len(places)])) - 1
     spans = places[last] - places[starts] + 1
@@ -219,6 +225,21 @@ def panel_of(
         dates=times == pl.Date,
         report=report,
     )
+
+
+def _refuse_shared(
+    places: np.ndarray, is_first: np.ndarray, table: Table, frequency: Frequency
+) -> None:
+    """Raises UserError where two rows of a series lie in one step."""
+    shared = np.flatnonzero((places[1:] == places[:-1]) & ~is_first[1:])
+    if len(shared):
+        at = int(shared[0])
+        one, two = (table.rows[TIME][k] for k in (at, at + 1))
+        more = f" ({len(shared):,} such pairs)" if len(shared) > 1 else ""
+        raise UserError(
+            f"{table.where}: {one} and {two} lie in the same step of {frequency}{more}: name a "
+            "finer step, or add rows up first"
+        )
 
 
 def _are_constant(target: np.ndarray, offsets: np.ndarray) -> np.ndarray:
