@@ -225,3 +225,10 @@ def test_a_column_that_gives_the_forecast_away_is_told():
     assert told[0].startswith("leak may give the forecast away: read as it was a step before")
     honest = glasscell.train_series(data, **{**given, "steps": 6}, known="holiday").backtest()
     assert honest.sentences()[-1].startswith("Nothing that is known in advance gives the forecast")
+
+
+def test_a_series_that_never_changes_has_no_score():
+    flat = pl.DataFrame({"t": range(60), "y": [3.0] * 60})
+    run = glasscell.train_series(flat, target="y", time="t", horizon=4, steps=2, progress=False)
+    (said,) = run.backtest().sentences()
+    assert said.startswith("The series do not change in their training part")

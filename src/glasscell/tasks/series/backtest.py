@@ -89,6 +89,11 @@ class Backtest:
     def sentences(self) -> list[str]:
         """What it comes to: beside each simple forecast, and whether it copies."""
         own = self.scores[MODEL].crps
+        if math.isnan(own):
+            return [
+                "The series do not change in their training part, so nothing says how large an "
+                "error of a forecast is."
+            ]
         said = []
         for name, difference in self.differences.items():
             other = self.scores[name].crps
